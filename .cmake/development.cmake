@@ -1,0 +1,33 @@
+# Warnings, sanitizers and the compiler cache of our own builds; nothing here reaches a consumer.
+option(COBUS_WERROR "Treat warnings as errors" ON)
+set(COBUS_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize: address,undefined or thread")
+
+find_program(COBUS_CCACHE ccache)
+mark_as_advanced(COBUS_CCACHE)
+if(COBUS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${COBUS_CCACHE}")
+endif()
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE Debug)
+endif()
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+add_library(cobus_warnings INTERFACE)
+target_compile_options(cobus_warnings INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
+    -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual -Wextra-semi
+    $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond -Wduplicated-branches -Wlogical-op>
+    $<$<BOOL:${COBUS_WERROR}>:-Werror>)
+
+if(COBUS_SANITIZE)
+    add_compile_options(-fsanitize=${COBUS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${COBUS_SANITIZE})
+endif()
+
+# All components that this build has.
+add_library(cobus_all INTERFACE)
+target_link_libraries(cobus_all INTERFACE ${cobus_components})
