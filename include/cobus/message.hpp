@@ -1,0 +1,239 @@
+#pragma once
+
+#include "contract.hpp"
+#include "detail/contract_info.hpp"
+#include "detail/intern.hpp"
+#include "headers.hpp"
+#include "message_id.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace cobus {
+
+/// What travels: id, topic, type, source, time, key, headers and payload. The payload is bytes, the
+/// typed event, or both, each made from the other at most once, when first needed.
+///
+/// A message has one owner at a time, and handlers borrow it: they may read it from any thread,
+/// nobody changes it meanwhile. Views that it returns live as long as it does.
+class message {
+public:
+    message() = default;
+    message(std::string_view topic, std::string_view type, std::string payload) {
+        this->topic(topic);
+        this->type(type);
+        this->payload(std::move(payload));
+    }
+    message(message&& other) noexcept : message() { swap(other); }
+    auto operator=(message&& other) noexcept -> message& {
+        message taken(std::move(other));
+        swap(taken);
+        return *this;
+    }
+    message(const message&) = delete;
+    auto operator=(const message&) -> message& = delete;
+    ~message() {
+        drop_boxes();
+        if (release_ != nullptr) {
+            release_(held_);
+        }
+    }
+
+    // What it says.
+    [[nodiscard]] auto id() const noexcept -> const message_id& { return id_; }
+    [[nodiscard]] auto topic() const noexcept -> std::string_view {
+        return topic_ != nullptr ? std::string_view(*topic_) : std::string_view();
+    }
+    [[nodiscard]] auto type() const noexcept -> std::string_view { return type_; }
+    [[nodiscard]] auto source() const noexcept -> std::string_view { return source_; }
+    [[nodiscard]] auto time() const noexcept -> time_point { return time_; }
+    /// Nothing when the message has no key; an empty key is a key.
+    [[nodiscard]] auto key() const noexcept -> std::optional<std::string_view> {
+        return has_key_ ? std::optional<std::string_view>(key_) : std::nullopt;
+    }
+    [[nodiscard]] auto headers() const noexcept -> const cobus::headers& { return headers_; }
+    [[nodiscard]] auto headers() noexcept -> cobus::headers& { return headers_; }
+    /// True for a tombstone: no payload at all, not even an empty one.
+    [[nodiscard]] auto is_null() const noexcept -> bool { return !has_bytes_ && boxes_ == nullptr; }
+    /// The payload's bytes; empty for a tombstone, and for a typed payload until `ensure_bytes`.
+    [[nodiscard]] auto payload() const noexcept -> std::string_view { return bytes_; }
+
+    // Building one by hand; texts are copied.
+    void id(message_id value) noexcept { id_ = std::move(value); }
+    void topic(std::string_view name) { topic_ = detail::intern(name); }
+    void type(std::string_view value) { type_ = (text().type = value); }
+    void source(std::string_view value) { source_ = (text().source = value); }
+    void time(time_point value) noexcept { time_ = value; }
+    void key(std::string_view value) {
+        key_ = (text().key = value);
+        has_key_ = true;
+    }
+    void no_key() noexcept { has_key_ = false; }
+    void payload(std::string bytes) {
+        drop_boxes();
+        bytes_ = (text().bytes = std::move(bytes));
+        has_bytes_ = true;
+    }
+    void no_payload() noexcept {
+        drop_boxes();
+        bytes_ = {};
+        has_bytes_ = false;
+    }
+
+    // For transports and the bus, which know how long their memory lives.
+    void topic(const std::string* interned) noexcept { topic_ = interned; }
+    [[nodiscard]] auto interned_topic() const noexcept -> const std::string* { return topic_; }
+    void type_view(std::string_view value) noexcept { type_ = value; }
+    void source_view(std::string_view value) noexcept { source_ = value; }
+    void key_view(std::string_view value) noexcept {
+        key_ = value;
+        has_key_ = true;
+    }
+    void payload_view(std::string_view value) noexcept {
+        bytes_ = value;
+        has_bytes_ = true;
+    }
+    /// Keeps alive what the views point into: `release(held)` is called when the message dies.
+    void hold(void* held, void (*release)(void*) noexcept) noexcept {
+        held_ = held;
+        release_ = release;
+    }
+
+    /// Takes the typed payload. The message owns it.
+    void adopt(detail::box* event) noexcept {
+        event->next = boxes_;
+        boxes_ = event;
+    }
+    /// The contract of the typed payload it was published with, or null for bytes.
+    [[nodiscard]] auto contract() const noexcept -> const detail::contract_info* {
+        const detail::box* last = boxes_;
+        while (last != nullptr && last->next != nullptr) {
+            last = last->next;
+        }
+        return last != nullptr ? last->info : nullptr;
+    }
+
+    /// Makes the bytes from the typed payload, once.
+    [[nodiscard]] auto ensure_bytes() -> codec_result {
+        if (has_bytes_ || boxes_ == nullptr) {
+            return codec_result();
+        }
+        const detail::contract_info& info = *boxes_->info;
+        if (!info.has_codec) {
+            return codec_result("the contract of '" + std::string(type_) +
+                                "' names no codec: add `using codec = cobus::json_codec;`");
+        }
+        std::string& out = text().bytes;
+        out.clear();
+        codec_result result = info.encode(*boxes_, out);
+        if (result.ok()) {
+            bytes_ = out;
+            has_bytes_ = true;
+        }
+        return result;
+    }
+
+    /// Makes the typed payload of that contract, once.
+    [[nodiscard]] auto ensure_object(const detail::contract_info& info) -> codec_result {
+        if (find(info) != nullptr) {
+            return codec_result();
+        }
+        if (codec_result encoded = ensure_bytes(); !encoded.ok()) {
+            return encoded;
+        }
+        if (!has_bytes_) {
+            return codec_result(
+                "the message has no payload (a tombstone), so there is no event in it");
+        }
+        if (info.decode == nullptr) {
+            return codec_result(
+                info.has_codec
+                    ? "the event has no default constructor to decode into"
+                    : "the contract names no codec: add `using codec = cobus::json_codec;`");
+        }
+        codec_result result;
+        if (detail::box* made = info.decode(bytes_, result)) {
+            made->next = boxes_; // the published one stays last
+            boxes_ = made;
+        }
+        return result;
+    }
+
+    /// The typed payload, or null if it was not made.
+    template <class E>
+    [[nodiscard]] auto object() const noexcept -> const E* {
+        const detail::box* found = find(detail::info_of<E>());
+        return found != nullptr ? &static_cast<const detail::typed_box<E>*>(found)->value : nullptr;
+    }
+
+private:
+    struct texts { // allocated only for what cannot be a view
+        std::string type, source, key, bytes;
+    };
+
+    [[nodiscard]] auto text() -> texts& {
+        if (!texts_) {
+            texts_.reset(detail::pool_new<texts>());
+        }
+        return *texts_;
+    }
+    [[nodiscard]] auto find(const detail::contract_info& info) const noexcept
+        -> const detail::box* {
+        for (const detail::box* each = boxes_; each != nullptr; each = each->next) {
+            if (each->info == &info) {
+                return each;
+            }
+        }
+        return nullptr;
+    }
+    void drop_boxes() noexcept {
+        while (boxes_ != nullptr) {
+            detail::box* first = std::exchange(boxes_, boxes_->next);
+            first->destroy(first);
+        }
+    }
+    void swap(message& other) noexcept {
+        std::swap(topic_, other.topic_);
+        std::swap(type_, other.type_);
+        std::swap(source_, other.source_);
+        std::swap(key_, other.key_);
+        std::swap(bytes_, other.bytes_);
+        std::swap(boxes_, other.boxes_);
+        std::swap(id_, other.id_);
+        std::swap(time_, other.time_);
+        std::swap(has_key_, other.has_key_);
+        std::swap(has_bytes_, other.has_bytes_);
+        std::swap(headers_, other.headers_);
+        std::swap(texts_, other.texts_);
+        std::swap(held_, other.held_);
+        std::swap(release_, other.release_);
+    }
+
+    const std::string* topic_ = nullptr;
+    std::string_view type_;
+    std::string_view source_;
+    std::string_view key_;
+    std::string_view bytes_;
+    detail::box* boxes_ = nullptr;
+    message_id id_;
+    time_point time_{};
+    bool has_key_ = false;
+    bool has_bytes_ = false;
+    cobus::headers headers_;
+    std::unique_ptr<texts, detail::pool_deleter> texts_;
+    void* held_ = nullptr;
+    void (*release_)(void*) noexcept = nullptr;
+};
+
+/// Messages live in the pool and are handed on by pointer.
+using message_ptr = std::unique_ptr<message, detail::pool_deleter>;
+
+[[nodiscard]] inline auto make_message() -> message_ptr {
+    return message_ptr(detail::pool_new<message>());
+}
+
+} // namespace cobus

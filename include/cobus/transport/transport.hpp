@@ -1,0 +1,193 @@
+#pragma once
+
+#include "../message.hpp"
+#include "../receipt.hpp"
+#include "options.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+namespace cobus {
+
+/// One publish on its way. The bus pools these; they never live in a user's frame, so a transport
+/// may keep one for as long as it needs. `content` is the transport's from `publish` until
+/// `completed`.
+struct publish_node {
+    message_ptr content;
+    receipt where;
+    std::error_code ec;
+    std::int32_t partition = -1; ///< asked for, or −1: the key decides
+    policy when_away = policy::deliver;
+    std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+    publish_node* next = nullptr; ///< the transport's, while it holds the node
+    std::uintptr_t scratch = 0;   ///< the transport's, while it holds the node
+    /// Called exactly once for each `pending`, on any thread, after `where` and `ec` are set. Never
+    /// resumes a user's code inline.
+    void (*completed)(publish_node&) noexcept = nullptr;
+};
+
+/// What `transport::publish` did with a node.
+enum class taken : unsigned char {
+    done,    ///< finished; `where` and `ec` are set; `completed` is not called
+    pending, ///< `completed` will be called
+    full,    ///< no room and the caller would not wait; the node was not touched
+};
+
+/// Tells that something is to be had. Called from any thread, never under a lock of the transport's
+/// that a call of the transport's needs; several calls count as one.
+class waker {
+public:
+    waker() = default;
+    waker(const waker&) = delete;
+    auto operator=(const waker&) -> waker& = delete;
+    virtual void wake() noexcept = 0;
+
+protected:
+    ~waker() = default;
+};
+
+/// An asynchronous call whose end is told once, on any thread.
+struct operation {
+    std::error_code ec;
+    void (*completed)(operation&) noexcept = nullptr;
+};
+
+struct topic_partition {
+    const std::string* topic = nullptr; ///< interned
+    std::int32_t partition = -1;
+
+    friend auto operator==(const topic_partition&, const topic_partition&) -> bool = default;
+    friend auto operator<(const topic_partition& a, const topic_partition& b) -> bool {
+        return a.topic != b.topic ? std::less<>()(a.topic, b.topic) : a.partition < b.partition;
+    }
+};
+
+/// "Everything below `offset` is finished", for commits.
+struct position {
+    topic_partition where;
+    std::int64_t offset = -1;
+    std::string metadata;
+};
+
+/// A message as it came from a stream. The bytes behind `content` belong to the transport until
+/// `give_back`.
+struct delivery {
+    message* content = nullptr;
+    topic_partition where;
+    std::int64_t offset = -1;
+    std::uint32_t epoch = 0;   ///< of the assignment it belongs to
+    std::uintptr_t handle = 0; ///< the transport's
+    bool in_process = false;   ///< published by this process and not read from Kafka
+};
+
+/// What a poll found besides messages.
+enum class signal : unsigned char {
+    none,     ///< nothing now; a wake follows when there is
+    messages, ///< `count` deliveries were written
+    assigned, ///< `partitions` are ours from `epoch` on; messages follow after `settled`
+    revoked,  ///< `partitions` go elsewhere after `settled`; finish and commit first
+    lost,     ///< `partitions` are gone already; commit nothing
+    closed,   ///< `close` is complete; nothing follows
+    failed,   ///< the stream is beyond repair; `ec` says why; only `close` makes sense
+};
+
+struct polled {
+    signal what = signal::none;
+    std::size_t count = 0;
+    std::uint32_t epoch = 0;
+    std::span<const topic_partition> partitions; ///< valid until the next poll
+    std::error_code ec;
+};
+
+/// What a group wants to receive.
+struct interest {
+    std::string group;
+    std::vector<const std::string*> topics; ///< interned
+};
+
+/// One group's subscription. The dispatcher serialises all calls; they never block. A wake may come
+/// from any thread until the stream is destroyed. Destroying it without `close` is a crash: nothing
+/// is committed.
+class stream {
+public:
+    stream() = default;
+    stream(const stream&) = delete;
+    auto operator=(const stream&) -> stream& = delete;
+    virtual ~stream() = default;
+
+    /// Takes what is there, at most `room.size()` messages. `none` promises a wake; not being
+    /// called is back-pressure.
+    virtual auto poll(std::span<delivery> room) noexcept -> polled = 0;
+    /// The messages are no longer needed.
+    virtual void give_back(std::span<delivery> finished) noexcept = 0;
+    /// While held, a partition gives no messages; others go on, and it stays assigned.
+    virtual void hold(const topic_partition& where, bool held) noexcept = 0;
+    /// Commits positions of the assignment of that epoch; late ones are refused, not applied.
+    virtual void commit(std::span<const position> positions, std::uint32_t epoch,
+                        operation& done) noexcept = 0;
+    /// The answer to `assigned`, `revoked` and `lost`.
+    virtual void settled(std::uint32_t epoch) noexcept = 0;
+    /// Changes the topics; leads to `assigned` and `revoked` as needed.
+    virtual void update(const interest& wanted) noexcept = 0;
+    /// Leaves the group: `revoked` for what is assigned, then `closed`.
+    virtual void close(operation& done) noexcept = 0;
+};
+
+/// Whether a transport can carry messages now.
+enum class link : unsigned char {
+    connecting, ///< not known yet
+    up,
+    down,   ///< away, expected back
+    failed, ///< beyond repair, or refused for good
+};
+
+struct link_state {
+    link what = link::connecting;
+    std::error_code cause;
+    std::string detail; ///< the cause in words, without secrets
+};
+
+/// Carries messages. Every call from any thread; none blocks. Implementations: memory, kafka,
+/// failover, and `simple_transport` for one written in an afternoon.
+class transport {
+public:
+    transport() = default;
+    transport(const transport&) = delete;
+    auto operator=(const transport&) -> transport& = delete;
+    virtual ~transport() =
+        default; ///< never hangs; outstanding nodes were completed or withdrawn before
+
+    [[nodiscard]] virtual auto name() const noexcept -> std::string_view = 0;
+    /// True when the payload always leaves as bytes, so that the bus encodes at once.
+    [[nodiscard]] virtual auto wants_bytes() const noexcept -> bool { return false; }
+    /// True when handlers get the typed event in process, which `bus.call` needs.
+    [[nodiscard]] virtual auto in_process() const noexcept -> bool { return false; }
+
+    /// Completes when the state is decided, within the decision time. An error means that nothing
+    /// can ever be published. `state_changed` is woken at each change of `state()` from then on.
+    virtual void start(waker& state_changed, operation& done) noexcept = 0;
+    /// With `may_wait`, a full queue keeps the node in line, first come first served.
+    [[nodiscard]] virtual auto publish(publish_node& node, bool may_wait) noexcept -> taken = 0;
+    /// True: the node was never sent, and `completed` will not be called. False: it is under way.
+    [[nodiscard]] virtual auto withdraw(publish_node& node) noexcept -> bool = 0;
+    /// `ready` is woken when the stream has something.
+    [[nodiscard]] virtual auto subscribe(const interest& wanted, waker& ready)
+        -> std::unique_ptr<stream> = 0;
+    [[nodiscard]] virtual auto state() const -> link_state = 0;
+    /// Completes every node: sent by the deadline, or failed with `timed_out` or `maybe_sent`.
+    /// Takes no new ones. Streams are closed before.
+    virtual void stop(std::chrono::steady_clock::time_point deadline, operation& done) noexcept = 0;
+};
+
+/// Makes a transport for a bus, from the bus's settings.
+using transport_factory = std::function<std::unique_ptr<transport>(const transport_options&)>;
+
+} // namespace cobus
