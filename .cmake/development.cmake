@@ -1,11 +1,18 @@
 # Warnings, sanitizers and the compiler cache of our own builds; nothing here reaches a consumer.
 option(COBUS_WERROR "Treat warnings as errors" ON)
+option(COBUS_PCH "Precompile Asio and doctest for the tests: 1 s less for each file" ON)
 set(COBUS_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize: address,undefined or thread")
 
 find_program(COBUS_CCACHE ccache)
 mark_as_advanced(COBUS_CCACHE)
 if(COBUS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-    set(CMAKE_CXX_COMPILER_LAUNCHER "${COBUS_CCACHE}")
+    # Precompiled headers are cached only when told that their times do not matter.
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
+        CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+        "${COBUS_CCACHE}")
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+        add_compile_options(-fpch-preprocess)
+    endif()
 endif()
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
