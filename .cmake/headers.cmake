@@ -1,0 +1,19 @@
+# Target cobus_headers: every header compiles alone, and twice in one file.
+file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}/include"
+    "${PROJECT_SOURCE_DIR}/include/*.hpp")
+if(NOT TARGET cobus::kafka)
+    list(FILTER headers EXCLUDE REGEX "kafka")
+endif()
+if(NOT TARGET cobus::json)
+    list(FILTER headers EXCLUDE REGEX "json")
+endif()
+
+set(units "")
+foreach(header IN LISTS headers)
+    string(REPLACE "/" "." unit "${header}")
+    set(unit "${PROJECT_BINARY_DIR}/headers/${unit}.cpp")
+    file(CONFIGURE OUTPUT "${unit}" CONTENT "#include <${header}>\n#include <${header}>\n")
+    list(APPEND units "${unit}")
+endforeach()
+add_library(cobus_headers OBJECT EXCLUDE_FROM_ALL ${units})
+target_link_libraries(cobus_headers PRIVATE cobus_all cobus_warnings)
