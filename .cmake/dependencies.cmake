@@ -21,10 +21,10 @@ function(cobus_find_asio)
 
     # Older Asio looks for Clang's experimental coroutines only, which are gone.
     file(STRINGS "${COBUS_ASIO_INCLUDE_DIR}/asio/version.hpp" line REGEX "define ASIO_VERSION ")
-    string(REGEX REPLACE "[^0-9]" "" version "${line}")
-    if(version LESS 103000)
+    string(REGEX MATCH "ASIO_VERSION ([0-9]+)" line "${line}")
+    if(CMAKE_MATCH_1 LESS 103000)
         target_compile_definitions(cobus::asio INTERFACE
-            $<$<CXX_COMPILER_ID:Clang,AppleClang>:ASIO_HAS_CO_AWAIT ASIO_HAS_STD_COROUTINE>)
+            "$<$<CXX_COMPILER_ID:Clang,AppleClang>:ASIO_HAS_CO_AWAIT;ASIO_HAS_STD_COROUTINE>")
     endif()
 endfunction()
 
