@@ -23,6 +23,7 @@ function(cobus_find_asio)
     file(STRINGS "${COBUS_ASIO_INCLUDE_DIR}/asio/version.hpp" line REGEX "define ASIO_VERSION ")
     string(REGEX MATCH "ASIO_VERSION ([0-9]+)" line "${line}")
     if(CMAKE_MATCH_1 LESS 103000)
+        set(COBUS_ASIO_NEEDS_COROUTINE_MACROS TRUE PARENT_SCOPE)
         target_compile_definitions(cobus::asio INTERFACE
             "$<$<CXX_COMPILER_ID:Clang,AppleClang>:ASIO_HAS_CO_AWAIT;ASIO_HAS_STD_COROUTINE>")
     endif()
