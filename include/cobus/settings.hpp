@@ -1,0 +1,234 @@
+#pragma once
+
+#include "contract.hpp"
+#include "detail/environment.hpp"
+#include "detail/settings_reader.hpp"
+#include "error.hpp"
+#include "log.hpp"
+#include "net.hpp"
+#include "transport/options.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace cobus {
+
+/// What a bus is told: from the environment, from code, or from both, where code has the last word.
+///
+///     cobus::settings s = cobus::settings::from_environment();
+///     s.group_id("welcome-mail").property("linger.ms", "5");
+///
+/// Nothing here throws for a wrong value. Problems are collected, and reported all at once by
+/// `check`, which the bus calls. Not safe to change from two threads at once.
+class settings {
+public:
+    /// Variables by name.
+    using environment = detail::environment;
+
+    settings() { data_.options.log = stderr_logger(); }
+
+    /// Reads the variables that docs/settings.md lists from the process's environment.
+    [[nodiscard]] static auto from_environment() -> settings {
+        return from_environment(detail::process_environment());
+    }
+    /// The same from a map of variables.
+    [[nodiscard]] static auto from_environment(const environment& variables) -> settings {
+        settings read;
+        detail::settings_reader(variables, read.data_).read_all();
+        return read;
+    }
+
+    // Kafka.
+
+    /// Over Kafka, or in memory.
+    auto kafka(bool enabled) -> settings& {
+        data_.enabled = enabled;
+        return *this;
+    }
+    /// Starting fails when Kafka does not answer, instead of going on without it.
+    auto require_kafka(bool required = true) -> settings& {
+        data_.required = required;
+        return *this;
+    }
+    /// "host:port", separated by commas.
+    auto brokers(std::string_view list) -> settings& {
+        data_.brokers("brokers", list);
+        return *this;
+    }
+    auto client_id(std::string_view name) -> settings& {
+        data_.options.client_id = name;
+        return *this;
+    }
+    /// The consumer group of this bus; the client's name unless set.
+    auto group_id(std::string_view name) -> settings& {
+        data_.group_id = name;
+        return *this;
+    }
+    /// Where a group without a committed offset begins.
+    auto start_from(start_at where) -> settings& {
+        data_.options.from = where;
+        return *this;
+    }
+    /// Any property of librdkafka, by its name.
+    auto property(std::string_view name, std::string_view value) -> settings& {
+        data_.property(name, value);
+        return *this;
+    }
+    /// Lets this bus use the topic `name` wherever a contract says `of_contract`.
+    auto topic(std::string_view of_contract, std::string_view name) -> settings& {
+        if (!detail::is_topic_name(name)) {
+            data_.problems.add("topic " + std::string(of_contract), name,
+                               "is no topic name; use 1 to 249 letters, digits, '.', '_' and '-'");
+        }
+        data_.topics.insert_or_assign(std::string(of_contract), std::string(name));
+        return *this;
+    }
+    /// Whether missing topics may be made.
+    auto create_topics(bool allowed) -> settings& {
+        data_.options.create_topics = allowed;
+        return *this;
+    }
+    /// How messages look on Kafka, for contracts that do not say.
+    auto wire(cobus::wire how) -> settings& {
+        data_.options.how = how;
+        return *this;
+    }
+
+    // While Kafka is away.
+
+    /// What becomes of events meanwhile, for contracts that do not say.
+    auto when_away(policy what) -> settings& {
+        data_.options.when_away = what;
+        return *this;
+    }
+    /// How long a silent cluster is waited for before it counts as away.
+    auto decision_time(std::chrono::milliseconds limit) -> settings& {
+        data_.options.decision_time = positive("decision_time", limit);
+        return *this;
+    }
+    /// How long policy `wait` keeps an event.
+    auto wait_limit(std::chrono::milliseconds limit) -> settings& {
+        data_.options.wait_limit = positive("wait_limit", limit);
+        return *this;
+    }
+    /// How long the Kafka client tries to send an event that it has taken.
+    auto delivery_timeout(std::chrono::milliseconds limit) -> settings& {
+        data_.options.delivery_timeout = positive("delivery_timeout", limit);
+        return *this;
+    }
+
+    // Bounds.
+
+    /// How many events one group handles at once.
+    auto concurrency(std::size_t limit) -> settings& {
+        data_.concurrency = positive("concurrency", limit);
+        return *this;
+    }
+    /// How much publishing may be under way before publishers wait.
+    auto queue(std::size_t messages, std::size_t bytes) -> settings& {
+        data_.options.queue_messages = positive("queue messages", messages);
+        data_.options.queue_bytes = positive("queue bytes", bytes);
+        return *this;
+    }
+    /// Partitions of the topics that the bus makes.
+    auto partitions(std::size_t count) -> settings& {
+        data_.options.partitions = positive("partitions", count);
+        return *this;
+    }
+    /// Messages kept for each partition in memory.
+    auto retention(std::size_t messages) -> settings& {
+        data_.options.retention_messages = positive("retention", messages);
+        return *this;
+    }
+
+    /// In memory: always encode and decode, as Kafka would, for tests.
+    auto serialise(bool always = true) -> settings& {
+        data_.options.serialise = always;
+        return *this;
+    }
+    /// Where log lines go; the standard error stream unless set. An empty one silences them.
+    auto logger(cobus::logger log) -> settings& {
+        data_.options.log = std::move(log);
+        return *this;
+    }
+
+    // What was said.
+
+    [[nodiscard]] auto kafka_enabled() const noexcept -> bool { return data_.enabled; }
+    [[nodiscard]] auto kafka_required() const noexcept -> bool { return data_.required; }
+    [[nodiscard]] auto brokers() const noexcept -> const std::vector<std::string>& {
+        return data_.options.brokers;
+    }
+    [[nodiscard]] auto client_id() const noexcept -> const std::string& {
+        return data_.options.client_id;
+    }
+    [[nodiscard]] auto group_id() const noexcept -> const std::string& { return data_.group(); }
+    [[nodiscard]] auto concurrency() const noexcept -> std::size_t { return data_.concurrency; }
+    [[nodiscard]] auto wire() const noexcept -> cobus::wire { return data_.options.how; }
+    [[nodiscard]] auto when_away() const noexcept -> policy { return data_.options.when_away; }
+    [[nodiscard]] auto logger() const noexcept -> const cobus::logger& { return data_.options.log; }
+    /// Topics by what contracts call them; those not listed keep their names.
+    [[nodiscard]] auto topics() const noexcept
+        -> const std::map<std::string, std::string, std::less<>>& {
+        return data_.topics;
+    }
+    /// The name that this bus uses for a contract's topic.
+    [[nodiscard]] auto topic(std::string_view of_contract) const -> std::string_view {
+        const auto found = data_.topics.find(of_contract);
+        return found != data_.topics.end() ? std::string_view(found->second) : of_contract;
+    }
+
+    /// Everything that cannot work, a line each: what, its value unless secret, and the cure.
+    [[nodiscard]] auto problems() const -> std::vector<std::string> {
+        detail::problem_list all = data_.problems;
+        cobus::transport_options completed = data_.options;
+        detail::complete(data_, completed, all);
+        return all.lines();
+    }
+    /// Throws `cobus::error` with `errc::bad_settings` and all problems, if there are any.
+    void check() const { throw_if_any(problems()); }
+
+    /// What the transport gets. Errors: as `check`.
+    [[nodiscard]] auto transport_options(net::any_io_executor executor) const
+        -> cobus::transport_options {
+        detail::problem_list all = data_.problems;
+        cobus::transport_options completed = data_.options;
+        detail::complete(data_, completed, all);
+        throw_if_any(all.lines());
+        completed.executor = std::move(executor);
+        return completed;
+    }
+
+private:
+    static void throw_if_any(const std::vector<std::string>& problems) {
+        if (problems.empty()) {
+            return;
+        }
+        std::string text;
+        for (const std::string& line : problems) {
+            text.append(line).append("\n");
+        }
+        text.append(std::to_string(problems.size()))
+            .append(problems.size() == 1 ? " problem" : " problems");
+        throw error(errc::bad_settings, text);
+    }
+
+    template <class Value>
+    [[nodiscard]] auto positive(std::string_view name, Value value) -> Value {
+        if (value <= Value(0)) {
+            data_.problems.add(name, "must be more than zero");
+            return Value(1);
+        }
+        return value;
+    }
+
+    detail::settings_data data_;
+};
+
+} // namespace cobus
