@@ -99,7 +99,7 @@ using property_map = std::map<std::string, std::string>;
                                      problem_list& problems) -> std::vector<std::string> {
     std::vector<std::string> brokers;
     for (std::size_t begin = 0; begin <= list.size();) {
-        const std::size_t end = std::min(list.find(',', begin), list.size());
+        const std::size_t end = (std::min)(list.find(',', begin), list.size());
         const std::string_view text = trimmed(list.substr(begin, end - begin));
         begin = end + 1;
         if (text.empty()) {
@@ -187,7 +187,7 @@ inline void complete_session(property_map& all, problem_list& problems) {
     }
     const long long beat = to_number(find_property(all, "heartbeat.interval.ms")).value_or(3000);
     if (beat > *session / 3) {
-        all["heartbeat.interval.ms"] = std::to_string(std::max(1LL, *session / 3));
+        all["heartbeat.interval.ms"] = std::to_string((std::max)(1LL, *session / 3));
     }
     const std::optional<long long> poll = to_number(find_property(all, "max.poll.interval.ms"));
     if (poll && *poll < *session) {

@@ -208,7 +208,7 @@ private:
     }
 
     void read_wire(const variable& from) {
-        const std::size_t colon = std::min(from.value.find(':'), from.value.size());
+        const std::size_t colon = (std::min)(from.value.find(':'), from.value.size());
         const std::string word = lower(from.value.substr(0, colon));
         if (word == "plain") {
             const std::string_view field = std::string_view(from.value).substr(colon);
