@@ -3,6 +3,4 @@
 
 #include <string_view>
 
-cobus::net::awaitable<std::string_view> answer() {
-    co_return "compiles";
-}
+cobus::net::awaitable<std::string_view> answer() { co_return "compiles"; }

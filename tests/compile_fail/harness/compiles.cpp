@@ -1,5 +1,3 @@
 // expects: a message that no compiler gives
 // The harness must refuse this file: it compiles.
-int answer() {
-    return 42;
-}
+int answer() { return 42; }
