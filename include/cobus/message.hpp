@@ -15,6 +15,18 @@
 
 namespace cobus {
 
+/// Told when all handlers of this process's group are through with a message.
+class handled_observer {
+public:
+    handled_observer(const handled_observer&) = delete;
+    auto operator=(const handled_observer&) -> handled_observer& = delete;
+    virtual void handled(bool all_done) noexcept = 0;
+
+protected:
+    handled_observer() = default;
+    ~handled_observer() = default;
+};
+
 /// What travels: id, topic, type, source, time, key, headers and payload. The payload is bytes, the
 /// typed event, or both, each made from the other at most once, when first needed.
 ///
@@ -102,6 +114,16 @@ public:
         held_ = held;
         release_ = release;
     }
+
+    /// `owner` is the bus whose dispatcher tells the observer; others pass it over.
+    void observe(handled_observer* who, const void* owner) noexcept {
+        observer_ = who;
+        observer_owner_ = owner;
+    }
+    [[nodiscard]] auto observer(const void* owner) const noexcept -> handled_observer* {
+        return owner == observer_owner_ ? observer_ : nullptr;
+    }
+    [[nodiscard]] auto observer_owner() const noexcept -> const void* { return observer_owner_; }
 
     /// Takes the typed payload. The message owns it.
     void adopt(detail::box* event) noexcept {
@@ -211,6 +233,8 @@ private:
         std::swap(texts_, other.texts_);
         std::swap(held_, other.held_);
         std::swap(release_, other.release_);
+        std::swap(observer_, other.observer_);
+        std::swap(observer_owner_, other.observer_owner_);
     }
 
     const std::string* topic_ = nullptr;
@@ -227,6 +251,8 @@ private:
     std::unique_ptr<texts, detail::pool_deleter> texts_;
     void* held_ = nullptr;
     void (*release_)(void*) noexcept = nullptr;
+    handled_observer* observer_ = nullptr;
+    const void* observer_owner_ = nullptr;
 };
 
 /// Messages live in the pool and are handed on by pointer.

@@ -28,6 +28,7 @@ struct transport_options {
     std::map<std::string, std::string> properties; ///< librdkafka's, by their names
 
     std::chrono::milliseconds decision_time{3000}; ///< until an unanswering cluster counts as away
+    std::chrono::milliseconds stop_timeout{10000}; ///< of `stop` without a limit of its own
     std::chrono::milliseconds delivery_timeout{10000}; ///< of a message that the client holds
     std::chrono::milliseconds wait_limit{300000};      ///< of policy `wait`
     policy when_away = policy::deliver;                ///< for contracts that name none

@@ -24,8 +24,10 @@ struct publish_node {
     message_ptr content;
     receipt where;
     std::error_code ec;
+    std::string problem;         ///< what `ec` cannot say, such as the JSON path
     std::int32_t partition = -1; ///< asked for, or −1: the key decides
     policy when_away = policy::deliver;
+    /// For a transport's information: the bus itself withdraws the node at this time.
     std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
     publish_node* next = nullptr; ///< the transport's, while it holds the node
     std::uintptr_t scratch = 0;   ///< the transport's, while it holds the node
@@ -113,6 +115,14 @@ struct interest {
     std::vector<const std::string*> topics; ///< interned
 };
 
+/// How a stream wants to be used.
+struct stream_traits {
+    std::size_t commit_messages = 1000;              ///< commit after so many finished messages
+    std::chrono::milliseconds commit_interval{1000}; ///< or this long after the first of them
+    bool dies_with_process =
+        false; ///< what is not handled by the end of `stop` is lost: drain it all
+};
+
 /// One group's subscription. The dispatcher serialises all calls; they never block. A wake may come
 /// from any thread until the stream is destroyed. Destroying it without `close` is a crash: nothing
 /// is committed.
@@ -123,8 +133,9 @@ public:
     auto operator=(const stream&) -> stream& = delete;
     virtual ~stream() = default;
 
-    /// Takes what is there, at most `room.size()` messages. `none` promises a wake; not being
-    /// called is back-pressure.
+    [[nodiscard]] virtual auto traits() const noexcept -> stream_traits { return stream_traits(); }
+    /// Takes what is there, at most `room.size()` messages; an empty room asks for signals only.
+    /// `none` promises a wake; not being called is back-pressure.
     virtual auto poll(std::span<delivery> room) noexcept -> polled = 0;
     /// The messages are no longer needed.
     virtual void give_back(std::span<delivery> finished) noexcept = 0;
@@ -139,6 +150,9 @@ public:
     virtual void update(const interest& wanted) noexcept = 0;
     /// Leaves the group: `revoked` for what is assigned, then `closed`.
     virtual void close(operation& done) noexcept = 0;
+    /// As destroying it, while handlers still read what was delivered: no more messages, no commit,
+    /// the partitions are free for others; deliveries stay valid until they are given back.
+    virtual void abandon() noexcept {}
 };
 
 /// Whether a transport can carry messages now.

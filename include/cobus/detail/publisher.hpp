@@ -1,0 +1,289 @@
+#pragma once
+
+#include "../message.hpp"
+#include "../net.hpp"
+#include "../transport/transport.hpp"
+#include "completion.hpp"
+#include "inbox.hpp"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace cobus::detail {
+
+class publisher;
+
+/// A publish from the call until its completion was handed on. Pooled by the publisher, so that a
+/// frame may die while the transport still has the node.
+struct publish_op final : publish_node, handled_observer {
+    using waiter = completion<std::error_code, receipt>;
+
+    /// `handled` is told by the dispatcher, for `call`.
+    void handled(bool all_done) noexcept override;
+
+    publisher* owner = nullptr;
+    publish_op* inbox_next = nullptr;
+    publish_op* free_next = nullptr;
+    std::uint64_t generation =
+        0; ///< counts reuses, so that a late cancellation misses; under the guard
+    waiter* waiting = nullptr;  ///< who is told; under the guard
+    bool used = false;          ///< not in the pool; under the guard
+    bool finished = false;      ///< the outcome is known; under the guard
+    bool abandoned = false;     ///< nobody will ask for it any more; under the guard
+    bool until_handled = false; ///< `call`: the transport's answer is not the end
+    std::atomic<int> parts{
+        1}; ///< answers to come: two for a call, the transport's and the handlers'
+};
+
+/// All publishes of a bus. `submit` and `cancel` come from any thread, `deliver` from the home.
+class publisher {
+public:
+    explicit publisher(void (*wake)(void*) noexcept, void* who) noexcept : wake_(wake), who_(who) {}
+    publisher(const publisher&) = delete;
+    auto operator=(const publisher&) -> publisher& = delete;
+
+    void connect(transport* to) noexcept { to_.store(to, std::memory_order_release); }
+
+    [[nodiscard]] auto make() -> publish_op* {
+        const std::lock_guard lock(guard_);
+        if (free_ == nullptr) {
+            grow();
+        }
+        publish_op* made = std::exchange(free_, free_->free_next);
+        made->used = true;
+        return made;
+    }
+
+    /// Hands the node to the transport. `done`: `ec` and `where` are set, and the caller still owns
+    /// it; `pending`: `attach` says who is told, or `abandon` that nobody is.
+    [[nodiscard]] auto submit(publish_op& op, bool may_wait) noexcept -> taken {
+        transport* to = to_.load(std::memory_order_acquire);
+        if (to == nullptr) {
+            op.ec = errc::closed;
+            return taken::done;
+        }
+        op.completed = [](publish_node& node) noexcept {
+            auto& self = static_cast<publish_op&>(node);
+            self.owner->answer(self, self.ec ? self.parts.load() : 1);
+        };
+        if (op.until_handled) {
+            return submit_call(*to, op);
+        }
+        return to->publish(op, may_wait);
+    }
+    /// For who got `done` but wants the end told as if it came later.
+    void tell_later(publish_op& op) noexcept { finish(op); }
+
+    /// Tells `who` when it ends; at once, if it already did: then false, and the caller completes.
+    [[nodiscard]] auto attach(publish_op& op, publish_op::waiter& who) noexcept -> bool {
+        const std::lock_guard lock(guard_);
+        if (op.finished) {
+            return false;
+        }
+        op.waiting = &who;
+        return true;
+    }
+    /// From now on `expire` ends it at its deadline.
+    void watch(publish_op& op, std::uint64_t generation,
+               std::chrono::steady_clock::time_point deadline) {
+        {
+            const std::lock_guard lock(guard_);
+            deadlines_.emplace(deadline, watched{&op, generation});
+        }
+        wake_(who_);
+    }
+    [[nodiscard]] auto next_deadline() -> std::chrono::steady_clock::time_point {
+        const std::lock_guard lock(guard_);
+        return deadlines_.empty() ? std::chrono::steady_clock::time_point::max()
+                                  : deadlines_.begin()->first;
+    }
+    /// Ends what is past its deadline: `tell(waiter, ec)`. Home only.
+    template <class Tell> void expire(std::chrono::steady_clock::time_point now, Tell tell) {
+        for (;;) {
+            watched due{};
+            {
+                const std::lock_guard lock(guard_);
+                if (deadlines_.empty() || deadlines_.begin()->first > now) {
+                    return;
+                }
+                due = deadlines_.begin()->second;
+                deadlines_.erase(deadlines_.begin());
+            }
+            std::error_code ec;
+            if (publish_op::waiter* who = cancel(*due.op, due.generation, ec)) {
+                tell(*who, ec == errc::maybe_sent ? ec : make_error_code(errc::timed_out));
+            }
+        }
+    }
+
+    /// A cancellation: the waiter, to be completed by the caller with `ec`, or null when it came
+    /// too late.
+    [[nodiscard]] auto cancel(publish_op& op, std::uint64_t generation,
+                              std::error_code& ec) noexcept -> publish_op::waiter* {
+        transport* to = to_.load(std::memory_order_acquire);
+        {
+            const std::lock_guard lock(guard_);
+            if (op.generation != generation || op.waiting == nullptr) {
+                return nullptr;
+            }
+        }
+        // Not under the guard: the transport may be completing nodes, which takes it. The caller's
+        // slot keeps a second cancellation out; a completion meanwhile is seen below.
+        const bool never_sent = !op.until_handled && to != nullptr && to->withdraw(op);
+        message_ptr content;
+        const std::lock_guard lock(guard_);
+        if (op.generation != generation) {
+            return nullptr;
+        }
+        publish_op::waiter* who = std::exchange(op.waiting, nullptr);
+        ec = never_sent ? std::error_code(net::error::operation_aborted)
+                        : make_error_code(errc::maybe_sent);
+        if (never_sent) {
+            content = std::move(op.content);
+            reuse(op);
+        } else if (!op.finished) {
+            op.abandoned = true; // the transport still has it; `finish` puts it back
+        }
+        return who;
+    }
+
+    /// Back into the pool, for who owns it.
+    void release(publish_op& op) noexcept {
+        const message_ptr content =
+            std::move(op.content); // users' destructors run outside the guard
+        const std::lock_guard lock(guard_);
+        reuse(op);
+    }
+    /// Nobody waits for it; back into the pool when it ends.
+    void abandon(publish_op& op) noexcept {
+        const std::lock_guard lock(guard_);
+        if (op.finished) {
+            reuse(op);
+        } else {
+            op.abandoned = true;
+        }
+    }
+
+    /// Tells all waiters whose publishes ended: `tell(waiter, ec, receipt)`. Home only.
+    template <class Tell> auto deliver(Tell tell) -> bool {
+        publish_op* each = ended_.take();
+        const bool some = each != nullptr;
+        while (each != nullptr) {
+            publish_op* next = each->inbox_next;
+            const message_ptr content = std::move(each->content);
+            publish_op::waiter* who = nullptr;
+            const std::error_code ec = each->ec;
+            receipt where;
+            {
+                const std::lock_guard lock(guard_);
+                who = std::exchange(each->waiting, nullptr);
+                if (who != nullptr || each->abandoned) {
+                    where = std::move(each->where);
+                    reuse(*each);
+                } else {
+                    each->finished = true; // the submitter is about to look
+                }
+            }
+            if (who != nullptr) {
+                tell(*who, ec, std::move(where));
+            }
+            each = next;
+        }
+        return some;
+    }
+
+    /// Takes every waiter there is, as at the end: for each, `tell(waiter)`.
+    template <class Tell> void take_waiters(Tell tell) {
+        std::vector<publish_op::waiter*> all;
+        {
+            const std::lock_guard lock(guard_);
+            for (const auto& each : chunks_) {
+                for (publish_op& op : *each) {
+                    if (op.waiting != nullptr) {
+                        all.push_back(std::exchange(op.waiting, nullptr));
+                        op.abandoned = true;
+                    }
+                }
+            }
+        }
+        for (publish_op::waiter* each : all) {
+            tell(*each);
+        }
+    }
+
+private:
+    friend struct publish_op;
+    using chunk = std::array<publish_op, 64>;
+    struct watched {
+        publish_op* op;
+        std::uint64_t generation;
+    };
+
+    void grow() {
+        chunks_.push_back(std::make_unique<chunk>());
+        for (publish_op& op : *chunks_.back()) {
+            op.owner = this;
+            op.free_next = std::exchange(free_, &op);
+        }
+    }
+    void reuse(publish_op& op) noexcept {
+        op.where = receipt();
+        op.ec.clear();
+        op.problem.clear();
+        op.partition = -1;
+        op.deadline = std::chrono::steady_clock::time_point::max();
+        op.waiting = nullptr;
+        op.used = op.finished = op.abandoned = op.until_handled = false;
+        op.parts.store(1, std::memory_order_relaxed);
+        ++op.generation;
+        op.free_next = std::exchange(free_, &op);
+    }
+    void finish(publish_op& op) noexcept {
+        ended_.push(op);
+        wake_(who_);
+    }
+    void answer(publish_op& op, int count) noexcept {
+        if (op.parts.fetch_sub(count, std::memory_order_acq_rel) == count) {
+            finish(op);
+        }
+    }
+    [[nodiscard]] auto submit_call(transport& to, publish_op& op) noexcept -> taken {
+        op.parts.store(2, std::memory_order_relaxed);
+        op.content->observe(&op, who_);
+        const taken how = to.publish(op, true);
+        if (how == taken::done) {
+            if (op.ec) {
+                return how;
+            }
+            answer(op, 1); // the handlers may be through already
+        }
+        return taken::pending;
+    }
+
+    void (*wake_)(void*) noexcept;
+    void* who_;
+    std::atomic<transport*> to_{nullptr};
+    inbox<publish_op> ended_;
+    std::mutex guard_;
+    publish_op* free_ = nullptr;
+    std::vector<std::unique_ptr<chunk>> chunks_;
+    std::multimap<std::chrono::steady_clock::time_point, watched> deadlines_;
+};
+
+inline void publish_op::handled(bool all_done) noexcept {
+    if (!all_done) {
+        ec = errc::handler_failed;
+    }
+    owner->answer(*this, 1);
+}
+
+} // namespace cobus::detail

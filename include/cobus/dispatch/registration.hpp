@@ -1,0 +1,122 @@
+#pragma once
+
+#include "../detail/completion.hpp"
+#include "../detail/contract_info.hpp"
+#include "../log.hpp"
+#include "../net.hpp"
+#include "handler_options.hpp"
+#include "job.hpp"
+#include "lanes.hpp"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace cobus::detail {
+
+/// Who sent a message on the dispatcher's behalf; told on the home.
+class internal_send {
+public:
+    internal_send(const internal_send&) = delete;
+    auto operator=(const internal_send&) -> internal_send& = delete;
+    virtual void sent(std::error_code ec) noexcept = 0;
+
+protected:
+    internal_send() = default;
+    ~internal_send() = default;
+};
+
+/// What the dispatcher and its workers need of the bus.
+class dispatch_host {
+public:
+    dispatch_host(const dispatch_host&) = delete;
+    auto operator=(const dispatch_host&) -> dispatch_host& = delete;
+
+    [[nodiscard]] virtual auto executor() const noexcept -> const net::any_io_executor& = 0;
+    /// Has the home run soon; any thread.
+    virtual void wake() noexcept = 0;
+    /// A worker finished its job and is ready for another; any thread.
+    virtual void ready(worker& free) noexcept = 0;
+    virtual void request_stop() noexcept = 0;
+    /// Publishes; `who` hears of it on a later run of the home.
+    virtual void send(message_ptr content, internal_send& who) = 0;
+    virtual void log(log_level level, std::string_view text) noexcept = 0;
+    /// Keeps the bus's memory alive for a coroutine of its own.
+    [[nodiscard]] virtual auto keep() -> std::shared_ptr<void> = 0;
+
+protected:
+    dispatch_host() = default;
+    ~dispatch_host() = default;
+};
+
+/// Who waits for something that ends with an error code alone.
+using status_queue = queue<completion<std::error_code>>;
+
+/// One handler of one bus: what it takes and how it is run. Everything but `close_requested`
+/// belongs to the bus's home.
+class registration {
+public:
+    registration(dispatch_host& host, handler_options options, const contract_info* info, wire how,
+                 std::vector<const std::string*> topics)
+        : host_(&host),
+          options_(std::move(options)),
+          info_(info),
+          how_(how),
+          topics_(std::move(topics)) {}
+    registration(const registration&) = delete;
+    auto operator=(const registration&) -> registration& = delete;
+    virtual ~registration() = default;
+
+    [[nodiscard]] auto name() const noexcept -> const std::string& { return options_.name(); }
+    [[nodiscard]] auto options() const noexcept -> const handler_options& { return options_; }
+    /// Null for a handler of all messages.
+    [[nodiscard]] auto info() const noexcept -> const contract_info* { return info_; }
+    /// How messages of its topics look on Kafka.
+    [[nodiscard]] auto how() const noexcept -> const wire& { return how_; }
+    [[nodiscard]] auto topics() const noexcept -> const std::vector<const std::string*>& {
+        return topics_;
+    }
+    [[nodiscard]] auto host() const noexcept -> dispatch_host& { return *host_; }
+
+    /// Whether this handler wants a message of that topic and type.
+    [[nodiscard]] virtual auto wants(const message& content) const -> bool = 0;
+    /// Makes what the handler reads, before several threads may look.
+    [[nodiscard]] virtual auto prepare(message& content) const -> codec_result = 0;
+    /// Runs the handler. True: it ended, and `work.ended` says how. False: `host().ready` follows.
+    [[nodiscard]] virtual auto run(job& work) -> bool = 0;
+    /// Home only: a worker told through `host().ready` can be used again.
+    virtual void take_back(worker& free) noexcept = 0;
+    /// Asks running handlers to end, where `wanted` says so.
+    virtual void cancel(bool (*wanted)(const job&, const void*), const void* argument) noexcept = 0;
+    /// Ends idle workers; busy ones end when their handler does.
+    virtual void dismiss() noexcept = 0;
+    /// True when no coroutine of its own is left.
+    [[nodiscard]] virtual auto empty() const noexcept -> bool = 0;
+    /// The context is gone: destroys suspended workers without resuming them.
+    virtual void context_gone() noexcept = 0;
+
+    // Home only.
+    detail::lanes lanes;
+    queue<job> blocked; ///< may run, but the handler's limit is reached
+    std::size_t running = 0;
+    std::size_t unfinished = 0; ///< jobs, running or not
+    bool closing = false;
+
+    /// The subscription is gone: no new calls.
+    std::atomic<bool> close_requested{false};
+    status_queue close_waiters; ///< under the bus's guard
+    status_queue ready_waiters; ///< under the bus's guard
+
+private:
+    dispatch_host* host_;
+    handler_options options_;
+    const contract_info* info_;
+    wire how_;
+    std::vector<const std::string*> topics_;
+};
+
+} // namespace cobus::detail

@@ -1,0 +1,72 @@
+#pragma once
+
+#include "../detail/handler_slot.hpp"
+#include "../net.hpp"
+#include "job.hpp"
+#include "registration.hpp"
+
+#include <atomic>
+#include <exception>
+#include <memory>
+#include <utility>
+
+namespace cobus::detail {
+
+/// A long-lived coroutine that runs one handler's jobs one after another, resumed inline by the
+/// home. It spares a spawn for each message.
+class worker {
+public:
+    explicit worker(registration& of) noexcept : of_(&of) {}
+    worker(const worker&) = delete;
+    auto operator=(const worker&) -> worker& = delete;
+
+    [[nodiscard]] auto of() const noexcept -> registration& { return *of_; }
+
+    /// Waits for the next job. `host().ready` is told only once this waits, so that nobody resumes
+    /// it early.
+    [[nodiscard]] auto next() -> net::awaitable<void> {
+        return net::async_initiate<const net::use_awaitable_t<>, void()>(waiting(*this),
+                                                                         net::use_awaitable);
+    }
+
+    job* current = nullptr;
+    bool dismissed = false;             ///< told to end
+    bool ended = false;                 ///< the coroutine is over
+    std::atomic<bool> cancelled{false}; ///< its signal was emitted, so it can serve no other job
+    worker* inbox_next = nullptr;
+    worker* queue_next = nullptr;
+    handler_slot resume;
+    net::cancellation_signal signal;
+
+private:
+    class waiting { // a class with a constructor: GCC 12 destroys capturing lambdas twice here
+    public:
+        explicit waiting(worker& self) noexcept : self_(&self) {}
+        template <class Handler> void operator()(Handler&& handler) const {
+            self_->resume.emplace(std::forward<Handler>(handler));
+            self_->of_->host().ready(*self_);
+        }
+
+    private:
+        worker* self_;
+    };
+
+    registration* of_;
+};
+
+/// Completion of a worker's coroutine. It keeps the bus, and so the worker, alive until then,
+/// because Asio touches the worker's cancellation slot up to the very end.
+class worker_end {
+public:
+    explicit worker_end(worker& of) : of_(&of), keep_(of.of().host().keep()) {}
+    void operator()(const std::exception_ptr& /*never thrown*/) const {
+        of_->ended = true;
+        of_->of().host().ready(*of_);
+    }
+
+private:
+    worker* of_;
+    std::shared_ptr<void> keep_;
+};
+
+} // namespace cobus::detail
