@@ -1,0 +1,18 @@
+// expects: cobus: two fields have the same name
+#include <cobus/json.hpp>
+
+#include <string>
+
+struct note {
+    std::string text;
+};
+
+template <> struct cobus::contract<note> {
+    static constexpr auto fields =
+        cobus::fields(cobus::field("text", &note::text), cobus::field("text", &note::text));
+};
+
+std::string write(const note& from) {
+    std::string out;
+    return cobus::json_codec::encode(from, out).ok() ? out : std::string();
+}
