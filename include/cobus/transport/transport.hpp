@@ -2,6 +2,7 @@
 
 #include "../message.hpp"
 #include "../receipt.hpp"
+#include "../state.hpp"
 #include "options.hpp"
 
 #include <chrono>
@@ -28,7 +29,7 @@ struct publish_node {
     std::int32_t partition = -1; ///< asked for, or −1: the key decides
     policy when_away = policy::deliver;
     /// For a transport's information: the bus itself withdraws the node at this time.
-    std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+    std::chrono::steady_clock::time_point deadline = (std::chrono::steady_clock::time_point::max)();
     publish_node* next = nullptr; ///< the transport's, while it holds the node
     std::uintptr_t scratch = 0;   ///< the transport's, while it holds the node
     /// Called exactly once for each `pending`, on any thread, after `where` and `ec` are set. Never
@@ -196,6 +197,22 @@ public:
     [[nodiscard]] virtual auto subscribe(const interest& wanted, waker& ready)
         -> std::unique_ptr<stream> = 0;
     [[nodiscard]] virtual auto state() const -> link_state = 0;
+    /// The same in the bus's words. Only a transport that has something to fall back on can be
+    /// degraded for longer than its link is down.
+    [[nodiscard]] virtual auto health() const -> cobus::health {
+        const link_state now = state();
+        switch (now.what) {
+        case link::up:
+            return {in_process() ? cobus::state::memory : cobus::state::connected, {}, {}, {}};
+        case link::connecting:
+            return {cobus::state::connecting, {}, now.cause, now.detail};
+        case link::down:
+            return {cobus::state::degraded, {}, now.cause, now.detail};
+        case link::failed:
+            break;
+        }
+        return {cobus::state::failed, {}, now.cause, now.detail};
+    }
     /// Completes every node: sent by the deadline, or failed with `timed_out` or `maybe_sent`.
     /// Takes no new ones. Streams are closed before.
     virtual void stop(std::chrono::steady_clock::time_point deadline, operation& done) noexcept = 0;

@@ -1,0 +1,179 @@
+#pragma once
+
+#include "../state.hpp"
+#include "../transport/transport.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace cobus::degrade {
+
+class line;
+
+/// Where an event is that was not answered yet.
+enum class place : unsigned char {
+    held,      ///< here, never handed on
+    returned,  ///< here again: Kafka's client gave it up, and it certainly was not sent
+    in_client, ///< with Kafka's client
+    in_memory, ///< with the memory transport
+};
+
+/// An event on its way through `failover`, as the inner transports see it.
+struct carried final : publish_node {
+    publish_node* outer = nullptr; ///< the publisher's own node
+    void* owner = nullptr;
+    line* of = nullptr;
+    std::uint64_t sequence = 0; ///< in its line
+    place where_now = place::held;
+    std::size_t bytes = 0;
+    std::chrono::steady_clock::time_point until = (std::chrono::steady_clock::time_point::max)();
+    unsigned pins = 0; ///< somebody still looks at it: not to be used anew
+    carried* before = nullptr;
+    carried* behind = nullptr;
+};
+
+/// Events in the order of their sequence, without allocating.
+class carried_list {
+public:
+    [[nodiscard]] auto empty() const noexcept -> bool { return first_ == nullptr; }
+    [[nodiscard]] auto front() const noexcept -> carried* { return first_; }
+    [[nodiscard]] auto back() const noexcept -> carried* { return last_; }
+
+    /// From the end: nearly all are the youngest.
+    void insert(carried& item) noexcept {
+        carried* before = last_;
+        while (before != nullptr && before->sequence > item.sequence) {
+            before = before->before;
+        }
+        item.before = before;
+        item.behind = before != nullptr ? before->behind : first_;
+        (item.before != nullptr ? item.before->behind : first_) = &item;
+        (item.behind != nullptr ? item.behind->before : last_) = &item;
+    }
+    /// From the start: for what comes back, which is older than nearly all that wait.
+    void insert_old(carried& item) noexcept {
+        carried* behind = first_;
+        while (behind != nullptr && behind->sequence < item.sequence) {
+            behind = behind->behind;
+        }
+        item.behind = behind;
+        item.before = behind != nullptr ? behind->before : last_;
+        (item.before != nullptr ? item.before->behind : first_) = &item;
+        (item.behind != nullptr ? item.behind->before : last_) = &item;
+    }
+    void erase(carried& item) noexcept {
+        (item.before != nullptr ? item.before->behind : first_) = item.behind;
+        (item.behind != nullptr ? item.behind->before : last_) = item.before;
+        item.before = item.behind = nullptr;
+    }
+
+private:
+    carried* first_ = nullptr;
+    carried* last_ = nullptr;
+};
+
+/// What is to be done with the event that comes next.
+enum class step : unsigned char { to_kafka, to_memory, hold, refuse };
+
+/// The events of one topic and policy in the order of publishing. It decides which way each may
+/// take without overtaking an older one, and does nothing else; whoever uses it locks.
+class line {
+public:
+    explicit line(policy when_away) : when_away_(when_away) {}
+
+    /// The way of an event that is published now.
+    [[nodiscard]] auto way_of_new(state at) const noexcept -> step {
+        const step free = way(place::held, next_sequence_, at);
+        return waiting_.empty() || free == step::refuse ? free : step::hold;
+    }
+    /// The way of the oldest that waits; there is one.
+    [[nodiscard]] auto way_of_oldest(state at) const noexcept -> step {
+        return way(waiting_.front()->where_now, waiting_.front()->sequence, at);
+    }
+
+    /// A new one takes its place.
+    void enter(carried& item, place where) noexcept {
+        item.sequence = next_sequence_++;
+        put(item, where);
+    }
+    /// One that is known goes elsewhere.
+    void move(carried& item, place where) noexcept {
+        leave(item);
+        put(item, where);
+    }
+    void leave(carried& item) noexcept {
+        switch (item.where_now) {
+        case place::held:
+        case place::returned:
+            waiting_.erase(item);
+            break;
+        case place::in_client:
+            in_client_.erase(item);
+            break;
+        case place::in_memory:
+            --in_memory_;
+            break;
+        }
+    }
+
+    [[nodiscard]] auto when_away() const noexcept -> policy { return when_away_; }
+    /// Those that are here, oldest first.
+    [[nodiscard]] auto waiting() const noexcept -> const carried_list& { return waiting_; }
+    [[nodiscard]] auto in_client() const noexcept -> const carried_list& { return in_client_; }
+    [[nodiscard]] auto in_memory() const noexcept -> std::size_t { return in_memory_; }
+
+private:
+    /// The rule that keeps the order: an event goes one way only when no older one is still on the
+    /// other. Docs: degradation.md.
+    [[nodiscard]] auto way(place from, std::uint64_t sequence, state at) const noexcept -> step {
+        if (at == state::failed) {
+            return step::refuse;
+        }
+        if (at == state::connecting) {
+            return step::hold;
+        }
+        if (from == place::returned && when_away_ == policy::deliver) {
+            const bool older = !in_client_.empty() && in_client_.front()->sequence < sequence;
+            return older ? step::hold : step::to_memory;
+        }
+        if (at == state::connected) {
+            return in_memory_ > 0 ? step::hold : step::to_kafka;
+        }
+        switch (when_away_) {
+        case policy::deliver:
+            return in_client_.empty() ? step::to_memory : step::hold;
+        case policy::wait:
+            return step::hold;
+        case policy::fail:
+            return step::refuse;
+        }
+        return step::refuse;
+    }
+
+    void put(carried& item, place where) noexcept {
+        item.where_now = where;
+        switch (where) {
+        case place::held:
+            waiting_.insert(item);
+            break;
+        case place::returned:
+            waiting_.insert_old(item);
+            break;
+        case place::in_client:
+            in_client_.insert(item);
+            break;
+        case place::in_memory:
+            ++in_memory_;
+            break;
+        }
+    }
+
+    carried_list waiting_;
+    carried_list in_client_;
+    std::size_t in_memory_ = 0;
+    std::uint64_t next_sequence_ = 0;
+    policy when_away_;
+};
+
+} // namespace cobus::degrade
