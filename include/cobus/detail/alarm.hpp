@@ -20,7 +20,7 @@ public:
             return;
         }
         due_ = due;
-        if (due == clock::time_point::max()) {
+        if (due == (clock::time_point::max)()) {
             timer_.cancel();
             return;
         }
@@ -34,13 +34,13 @@ public:
     /// It rang: the same time may be set again.
     void rang(clock::time_point now) noexcept {
         if (due_ <= now) {
-            due_ = clock::time_point::max();
+            due_ = (clock::time_point::max)();
         }
     }
 
 private:
     net::steady_timer timer_;
-    clock::time_point due_ = clock::time_point::max();
+    clock::time_point due_ = (clock::time_point::max)();
 };
 
 } // namespace cobus::detail
