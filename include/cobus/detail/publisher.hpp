@@ -103,7 +103,7 @@ public:
     }
     [[nodiscard]] auto next_deadline() -> std::chrono::steady_clock::time_point {
         const std::lock_guard lock(guard_);
-        return deadlines_.empty() ? std::chrono::steady_clock::time_point::max()
+        return deadlines_.empty() ? (std::chrono::steady_clock::time_point::max)()
                                   : deadlines_.begin()->first;
     }
     /// Ends what is past its deadline: `tell(waiter, ec)`. Home only.
@@ -240,7 +240,7 @@ private:
         op.ec.clear();
         op.problem.clear();
         op.partition = -1;
-        op.deadline = std::chrono::steady_clock::time_point::max();
+        op.deadline = (std::chrono::steady_clock::time_point::max)();
         op.waiting = nullptr;
         op.used = op.finished = op.abandoned = op.until_handled = false;
         op.parts.store(1, std::memory_order_relaxed);
