@@ -33,7 +33,7 @@ public:
         }
     }
     [[nodiscard]] auto due() const noexcept -> clock::time_point {
-        return finished_ > 0 && !running_ ? due_ : clock::time_point::max();
+        return finished_ > 0 && !running_ ? due_ : (clock::time_point::max)();
     }
     [[nodiscard]] auto running() const noexcept -> bool { return running_; }
 
@@ -47,8 +47,8 @@ public:
         all.each([&](partition_state& each) {
             if (each.committing >= 0) {
                 if (refused) {
-                    finished_ = std::max<std::size_t>(finished_, 1); // again, not at once
-                    due_ = now + std::max(pace_.commit_interval, std::chrono::milliseconds(100));
+                    finished_ = (std::max<std::size_t>)(finished_, 1); // again, not at once
+                    due_ = now + (std::max)(pace_.commit_interval, std::chrono::milliseconds(100));
                 } else {
                     each.committed = each.committing;
                 }
