@@ -29,7 +29,7 @@ public:
         return what;
     }
     [[nodiscard]] auto next() const noexcept -> clock::time_point {
-        return heap_.empty() ? clock::time_point::max() : heap_.front().first;
+        return heap_.empty() ? (clock::time_point::max)() : heap_.front().first;
     }
     template <class Predicate, class Sink> void remove_if(Predicate unwanted, Sink sink) {
         const auto kept = std::partition(heap_.begin(), heap_.end(),
