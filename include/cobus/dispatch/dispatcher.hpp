@@ -82,12 +82,12 @@ public:
 
     /// When `run` has something to do without being woken.
     [[nodiscard]] auto due() const noexcept -> clock::time_point {
-        clock::time_point next = std::min(delays_.next(), commits_.due());
+        clock::time_point next = (std::min)(delays_.next(), commits_.due());
         if (leaving_) {
-            next = std::min(next, leave_deadline_);
+            next = (std::min)(next, leave_deadline_);
         }
         if (state_ == phase::draining) {
-            next = std::min(next, deadline_);
+            next = (std::min)(next, deadline_);
         }
         return next;
     }
@@ -536,7 +536,7 @@ private:
     void begin_leave(const polled& what, clock::time_point deadline) {
         leaving_ = true;
         leave_epoch_ = what.epoch;
-        leave_deadline_ = state_ == phase::open ? deadline : std::min(deadline, deadline_);
+        leave_deadline_ = state_ == phase::open ? deadline : (std::min)(deadline, deadline_);
         partitions_.each(what.partitions, [this](partition_state& each) {
             each.leaving = true;
             stop_waiting(each);
