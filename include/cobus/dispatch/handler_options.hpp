@@ -27,7 +27,7 @@ public:
 
     /// Events that the handler works on at the same time, at least 1. Default 64.
     auto concurrency(std::size_t value) && -> handler_options&& {
-        concurrency_ = std::max<std::size_t>(value, 1);
+        concurrency_ = (std::max<std::size_t>)(value, 1);
         return std::move(*this);
     }
     auto ordered(order value) && -> handler_options&& {
