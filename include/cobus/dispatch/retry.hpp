@@ -17,14 +17,14 @@ public:
 
     /// Tries in all, the first included; at least 1.
     auto attempts(unsigned value) && -> retry_policy&& {
-        attempts_ = std::max(value, 1U);
+        attempts_ = (std::max)(value, 1U);
         return std::move(*this);
     }
     /// The ceiling of the first wait; each further one doubles it, up to `longest`.
     auto backoff(std::chrono::milliseconds first,
                  std::chrono::milliseconds longest) && -> retry_policy&& {
-        first_ = std::max(first, std::chrono::milliseconds(0));
-        longest_ = std::max(longest, first_);
+        first_ = (std::max)(first, std::chrono::milliseconds(0));
+        longest_ = (std::max)(longest, first_);
         return std::move(*this);
     }
     /// Exceptions for which `worth` says false go to the dead letter topic at once.
@@ -47,7 +47,7 @@ public:
         for (unsigned i = 1; i < attempt && ceiling < longest_; ++i) {
             ceiling *= 2;
         }
-        ceiling = std::min(ceiling, longest_);
+        ceiling = (std::min)(ceiling, longest_);
         const auto range = static_cast<std::uint64_t>(ceiling.count()) + 1;
         return std::chrono::milliseconds(static_cast<std::int64_t>(random % range));
     }
