@@ -14,7 +14,7 @@ endif()
 include("${CMAKE_CURRENT_LIST_DIR}/cobus.cmake")
 
 set(cobus_kafka_cure "librdkafka: install librdkafka-dev or set COBUS_RDKAFKA_ROOT")
-set(cobus_json_cure "nlohmann-json and simdjson: install nlohmann-json3-dev and libsimdjson-dev")
+set(cobus_json_cure "nlohmann-json: install nlohmann-json3-dev")
 foreach(component IN LISTS cobus_FIND_COMPONENTS)
     set(cobus_${component}_FOUND FALSE)
     set(cobus_missing "")

@@ -39,4 +39,4 @@ cobus_add_component(kafka COBUS_KAFKA "${COBUS_RDKAFKA_FOUND}"
     "install librdkafka-dev or set COBUS_RDKAFKA_ROOT" cobus::rdkafka)
 cobus_find_json()
 cobus_add_component(json COBUS_JSON "${COBUS_JSON_FOUND}"
-    "install nlohmann-json3-dev and libsimdjson-dev" nlohmann_json::nlohmann_json simdjson::simdjson)
+    "install nlohmann-json3-dev" nlohmann_json::nlohmann_json)

@@ -1,13 +1,14 @@
 // The same with the Kafka transport and the JSON codec.
+#include <cobus/json.hpp>
 #include <cobus/net.hpp>
 
 #include <librdkafka/rdkafka.h>
-#include <nlohmann/json.hpp>
-#include <simdjson.h>
 
 #include <cstdio>
+#include <string>
 
 int main() {
-    simdjson::dom::parser parser;
-    std::puts(rd_kafka_version() > 0 && nlohmann::json::parse("1") == 1 ? "greeting" : "nothing");
+    std::string text;
+    const bool encoded = cobus::json_codec::encode(std::string("greeting"), text).ok();
+    std::puts(rd_kafka_version() > 0 && encoded && text == "\"greeting\"" ? "greeting" : "nothing");
 }

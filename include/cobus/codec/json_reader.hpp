@@ -186,13 +186,13 @@ public:
         }
         more_ = in_.next('}');
         while (more_ == cursor::more::yes) {
-            const bool took = each_field([this]<std::size_t I>() { return take<I>(); });
+            const bool took = each_field([this]<std::size_t I>() { return this->template take<I>(); });
             if (!took && more_ == cursor::more::yes) {
                 more_ = other() ? in_.next('}') : cursor::more::failed;
             }
         }
         return more_ == cursor::more::no &&
-               !each_field([this]<std::size_t I>() { return missing<I>(); });
+               !each_field([this]<std::size_t I>() { return this->template missing<I>(); });
     }
 
 private:
