@@ -90,7 +90,9 @@ TEST_CASE("the leader of a partition can be moved and writing goes on") {
     CHECK(plain_consume(cluster.brokers(), "t", 2).size() == 2);
 }
 
-TEST_CASE("metadata tells a topic's error until it is taken back") {
+// Older ones may crash on such metadata: librdkafka's issue 4907, mended in 2.10.
+TEST_CASE("metadata tells a topic's error until it is taken back" *
+          doctest::skip(rd_kafka_version() < 0x020a00ff)) {
     mock_cluster cluster;
     cluster.create_topic("t", 1);
     cluster.set_topic_error("t", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);

@@ -72,7 +72,8 @@ public:
         check(rd_kafka_mock_topic_create(cluster_, topic.c_str(), partitions, replicas));
     }
 
-    /// What metadata says about the topic from now on; no error ends it.
+    /// What metadata says about the topic from now on; no error ends it. A client older than
+    /// librdkafka 2.10 may crash on it.
     void set_topic_error(const std::string& topic, rd_kafka_resp_err_t error) {
         rd_kafka_mock_topic_set_error(cluster_, topic.c_str(), error);
     }
