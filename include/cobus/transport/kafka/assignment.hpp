@@ -1,0 +1,191 @@
+#pragma once
+
+#include "../../detail/inbox.hpp"
+#include "../../detail/intern.hpp"
+#include "../transport.hpp"
+#include "handle.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace cobus::detail::kafka {
+
+/// Wakes the dispatcher once for each time that it looked. librdkafka calls it under the lock of a
+/// queue.
+class stream_gate {
+public:
+    explicit stream_gate(waker& ready) noexcept : ready_(&ready) {}
+
+    void wake() noexcept {
+        if (!pending_.exchange(true, std::memory_order_acq_rel)) {
+            ready_->wake();
+        }
+    }
+    /// Before looking: what comes from now on wakes again.
+    void look() noexcept { pending_.store(false, std::memory_order_seq_cst); }
+
+private:
+    waker* ready_;
+    std::atomic<bool> pending_{false};
+};
+
+/// One assigned partition with a queue of its own, so that not reading it is back-pressure on it
+/// alone and rebalances are never stuck behind messages.
+struct source {
+    topic_partition where;
+    std::uint32_t epoch = 0;
+    queue_ptr queue;
+    stream_gate* gate = nullptr;
+    inbox<source>* ready_list = nullptr;
+    source* inbox_next = nullptr;
+    std::atomic<bool> ready{false}; ///< in the inbox, or taken out and not yet read
+    bool active = false;            ///< in the list of those to read
+    bool held = false;
+    bool leaving = false; ///< revoked, or about to be: not read any more
+};
+
+/// The partitions of one stream. Used by one thread at a time, but for the wakes of librdkafka.
+class assignment {
+public:
+    assignment(rd_kafka_t* client, stream_gate& gate) noexcept : client_(client), gate_(&gate) {}
+    assignment(const assignment&) = delete;
+    auto operator=(const assignment&) -> assignment& = delete;
+    ~assignment() { clear(); }
+
+    /// Before librdkafka is told to assign, so that no message slips into the consumer's queue.
+    void add(const topic_partition& where, std::uint32_t epoch) {
+        auto made = std::make_unique<source>();
+        made->where = where;
+        made->epoch = epoch;
+        made->gate = gate_;
+        made->ready_list = &ready_;
+        made->queue.reset(
+            rd_kafka_queue_get_partition(client_, where.topic->c_str(), where.partition));
+        if (!made->queue) {
+            return;
+        }
+        rd_kafka_queue_forward(made->queue.get(), nullptr);
+        rd_kafka_queue_cb_event_enable(made->queue.get(), &on_message, made.get());
+        source& added = *made;
+        all_.push_back(std::move(made));
+        on_message(client_, &added); // what was there before the callback fires none
+    }
+    void remove(const topic_partition& where) noexcept {
+        collect();
+        std::erase_if(all_, [&](const auto& each) {
+            if (each->where != where) {
+                return false;
+            }
+            rd_kafka_queue_cb_event_enable(each->queue.get(), nullptr, nullptr);
+            collect();
+            std::erase(active_, each.get());
+            return true;
+        });
+    }
+    void clear() noexcept {
+        for (const auto& each : all_) {
+            rd_kafka_queue_cb_event_enable(each->queue.get(), nullptr, nullptr);
+        }
+        (void)ready_.take();
+        active_.clear();
+        all_.clear();
+    }
+    /// No wakes from now on; the queues stay.
+    void silence() noexcept {
+        for (const auto& each : all_) {
+            rd_kafka_queue_cb_event_enable(each->queue.get(), nullptr, nullptr);
+        }
+    }
+
+    [[nodiscard]] auto find(const topic_partition& where) noexcept -> source* {
+        for (const auto& each : all_) {
+            if (each->where == where) {
+                return each.get();
+            }
+        }
+        return nullptr;
+    }
+    [[nodiscard]] auto size() const noexcept -> std::size_t { return all_.size(); }
+    [[nodiscard]] auto all() const noexcept -> std::span<const std::unique_ptr<source>> {
+        return all_;
+    }
+
+    void hold(const topic_partition& where, bool held) noexcept {
+        source* found = find(where);
+        if (found == nullptr || found->held == held) {
+            return;
+        }
+        found->held = held;
+        if (held) {
+            std::erase(active_, found);
+            found->active = false;
+        } else {
+            activate(*found);
+            gate_->wake();
+        }
+    }
+
+    /// Reads up to `room` messages, in turns of a fair share: `read(source, most)` returns how many
+    /// it got; fewer than asked means that its queue is empty.
+    template <class Read>
+    auto read(std::size_t room, Read read) -> std::size_t {
+        collect();
+        std::size_t got = 0;
+        while (got < room && !active_.empty()) {
+            const std::size_t share =
+                std::min(room - got, std::max<std::size_t>(16, room / active_.size()));
+            source& next = *active_.front();
+            active_.erase(active_.begin());
+            next.active = false;
+            next.ready.store(false, std::memory_order_seq_cst);
+            if (next.leaving || next.held) {
+                continue;
+            }
+            const std::size_t count = read(next, share);
+            got += count;
+            if (count == share) {
+                activate(next);
+            }
+        }
+        return got;
+    }
+
+private:
+    static void on_message(rd_kafka_t* /*client*/, void* opaque) {
+        auto& self = *static_cast<source*>(opaque);
+        if (!self.ready.exchange(true, std::memory_order_acq_rel)) {
+            self.ready_list->push(self);
+        }
+        self.gate->wake();
+    }
+    void activate(source& item) {
+        if (!item.active) {
+            item.active = true;
+            active_.push_back(&item);
+        }
+    }
+    void collect() {
+        for (source* each = ready_.take(); each != nullptr;) {
+            source* next = each->inbox_next;
+            if (!each->held) {
+                activate(*each);
+            } else {
+                each->ready.store(false, std::memory_order_seq_cst);
+            }
+            each = next;
+        }
+    }
+
+    rd_kafka_t* client_;
+    stream_gate* gate_;
+    inbox<source> ready_;
+    std::vector<source*> active_; ///< reserved for all, so that it never grows while reading
+    std::vector<std::unique_ptr<source>> all_;
+};
+
+} // namespace cobus::detail::kafka

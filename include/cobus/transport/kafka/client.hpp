@@ -1,0 +1,91 @@
+#pragma once
+
+#include "cluster_watch.hpp"
+#include "config.hpp"
+#include "handle.hpp"
+#include "helper_thread.hpp"
+
+#include <array>
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace cobus::detail::kafka {
+
+/// One `rd_kafka_t`, whose logs, connections and responses are told to the watch. Destroying it
+/// never blocks: the helper thread ends the handle.
+class client {
+public:
+    /// Throws `errc::bad_settings` when librdkafka refuses the settings as a whole.
+    client(role as, conf_ptr conf, int events, std::shared_ptr<cluster_watch> watch)
+        : watch_(std::move(watch)) {
+        rd_kafka_conf_set_opaque(conf.get(), watch_.get());
+        rd_kafka_conf_set_events(conf.get(), events);
+        rd_kafka_conf_set_log_cb(conf.get(), &log);
+        rd_kafka_conf_interceptor_add_on_new(conf.get(), "cobus", &on_new, watch_.get());
+        std::array<char, 512> reason{};
+        handle_ = rd_kafka_new(as == role::producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
+                               conf.get(), reason.data(), reason.size());
+        if (handle_ == nullptr) {
+            throw error(errc::bad_settings,
+                        "librdkafka refuses the settings: " + std::string(reason.data()));
+        }
+        (void)conf.release(); // librdkafka's from here on
+    }
+    client(const client&) = delete;
+    auto operator=(const client&) -> client& = delete;
+    ~client() {
+        // The watch is the opaque of callbacks that may run until the handle is gone.
+        if (!helper_thread::run([handle = handle_, keep = watch_] {
+                rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+            })) {
+            auto* leaked = new (std::nothrow) std::shared_ptr<cluster_watch>(watch_);
+            static_cast<void>(leaked);
+        }
+    }
+
+    [[nodiscard]] auto get() const noexcept -> rd_kafka_t* { return handle_; }
+    [[nodiscard]] auto watch() const noexcept -> cluster_watch& { return *watch_; }
+
+private:
+    static void log(const rd_kafka_t* handle, int level, const char* facility,
+                    const char* text) noexcept try {
+        // Connection troubles become one line on each change of the state; the rest is for
+        // debugging.
+        auto* watch = static_cast<cluster_watch*>(rd_kafka_opaque(handle));
+        constexpr int critical = 2; // as of syslog
+        watch->log(level <= critical ? log_level::error : log_level::debug,
+                   std::string("librdkafka: ").append(facility).append(": ").append(text));
+    } catch (...) { // no memory for a line
+    }
+    static auto on_new(rd_kafka_t* handle, const rd_kafka_conf_t* /*conf*/, void* watch,
+                       char* /*reason*/, std::size_t /*size*/) -> rd_kafka_resp_err_t {
+        rd_kafka_interceptor_add_on_broker_state_change(handle, "cobus", &on_broker, watch);
+        rd_kafka_interceptor_add_on_response_received(handle, "cobus", &on_response, watch);
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    static auto on_broker(rd_kafka_t* /*handle*/, std::int32_t /*id*/, const char* /*protocol*/,
+                          const char* name, int port, const char* state, void* watch)
+        -> rd_kafka_resp_err_t {
+        if (port != 0) { // else a role, such as the coordinator, and not a broker
+            static_cast<cluster_watch*>(watch)->broker(name, port, state);
+        }
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    static auto on_response(rd_kafka_t* /*handle*/, int /*socket*/, const char* /*broker*/,
+                            std::int32_t /*id*/, std::int16_t /*key*/, std::int16_t /*version*/,
+                            std::int32_t /*correlation*/, std::size_t size, std::int64_t /*rtt*/,
+                            rd_kafka_resp_err_t /*code*/, void* watch) -> rd_kafka_resp_err_t {
+        if (size > 0) {
+            static_cast<cluster_watch*>(watch)->answered();
+        }
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+
+    std::shared_ptr<cluster_watch> watch_;
+    rd_kafka_t* handle_ = nullptr;
+};
+
+} // namespace cobus::detail::kafka

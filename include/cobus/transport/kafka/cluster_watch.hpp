@@ -1,0 +1,124 @@
+#pragma once
+
+#include "../../log.hpp"
+#include "../transport.hpp"
+#include "link.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace cobus::detail::kafka {
+
+/// Where all clients of one transport report what they see of the cluster, from any of librdkafka's
+/// threads. Outlives them; after `silence` nothing of the user's is reached from here.
+class cluster_watch {
+public:
+    using clock = std::chrono::steady_clock;
+
+    cluster_watch(logger log, std::size_t brokers, std::chrono::milliseconds decision,
+                  std::string mechanism)
+        : log_(std::move(log)), tracker_(brokers, decision), mechanism_(std::move(mechanism)) {}
+    cluster_watch(const cluster_watch&) = delete;
+    auto operator=(const cluster_watch&) -> cluster_watch& = delete;
+
+    /// `changed` is woken at each change of the state, until `silence`.
+    void start(waker& changed) {
+        const std::lock_guard lock(guard_);
+        changed_ = &changed;
+        tracker_.started(clock::now());
+    }
+    void silence() noexcept {
+        const std::lock_guard lock(guard_);
+        changed_ = nullptr;
+        log_ = nullptr;
+    }
+
+    [[nodiscard]] auto state() const -> link_state {
+        const std::lock_guard lock(guard_);
+        return tracker_.state();
+    }
+    [[nodiscard]] auto decide_by() const -> clock::time_point {
+        const std::lock_guard lock(guard_);
+        return tracker_.decide_by();
+    }
+
+    void log(log_level level, std::string_view text) noexcept {
+        const std::lock_guard lock(guard_);
+        write_log(log_, level, text);
+    }
+
+    // Facts.
+
+    void broker(const char* name, int port, std::string_view phase) noexcept {
+        change([&] {
+            tracker_.broker(std::string(name) + ":" + std::to_string(port), phase, clock::now());
+        });
+    }
+    void error(rd_kafka_resp_err_t code, std::string_view reason) noexcept {
+        change([&] {
+            if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+                tracker_.all_down();
+                return;
+            }
+            std::string detail(reason.empty() ? rd_kafka_err2str(code) : reason);
+            if (const std::string cure = cure_of(code, mechanism_, rd_kafka_version());
+                !cure.empty()) {
+                detail.append("; ").append(cure);
+            }
+            tracker_.error(code_of(code), std::move(detail));
+        });
+    }
+    void fatal(rd_kafka_resp_err_t code, std::string_view reason) noexcept {
+        change([&] { tracker_.fatal(code_of(code), std::string(reason)); });
+    }
+    /// Called for each response: cheap while the link is up.
+    void answered() noexcept {
+        const auto now = clock::now();
+        last_answer_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+        if (!up_.load(std::memory_order_relaxed)) {
+            change([&] { tracker_.answered(now); });
+        }
+    }
+    /// Something is under way since `since`: has it been silent for too long?
+    void waiting(clock::time_point since) noexcept {
+        const clock::time_point answer{
+            clock::duration(last_answer_.load(std::memory_order_relaxed))};
+        change([&] { tracker_.waiting(std::max(since, answer), clock::now()); });
+    }
+    void tick() noexcept {
+        change([&] { tracker_.tick(clock::now()); });
+    }
+
+private:
+    template <class Fact>
+    void change(Fact fact) noexcept {
+        try {
+            const std::lock_guard lock(guard_);
+            const link before = tracker_.state().what;
+            fact();
+            const link after = tracker_.state().what;
+            up_.store(after == link::up, std::memory_order_relaxed);
+            if (before != after && changed_ != nullptr) {
+                changed_->wake(); // under the guard, so that `silence` waits for it
+            }
+        } catch (...) { // no memory for a text: the next fact tells
+        }
+    }
+
+    mutable std::mutex guard_;
+    logger log_;
+    waker* changed_ = nullptr;
+    link_tracker tracker_;
+    std::string mechanism_;
+    std::atomic<bool> up_{false};
+    std::atomic<std::int64_t> last_answer_{0};
+};
+
+} // namespace cobus::detail::kafka

@@ -1,0 +1,440 @@
+#pragma once
+
+#include "../../log.hpp"
+#include "../../net.hpp"
+#include "alarm.hpp"
+#include "assignment.hpp"
+#include "client.hpp"
+#include "received.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace cobus::detail::kafka {
+
+/// One group's subscription: a consumer client of its own. Everything happens in the dispatcher's
+/// calls; librdkafka's threads only wake it, and so does a timer each second, because a consumer
+/// that nobody polls is thrown out of its group.
+class consumer_stream final : public stream {
+public:
+    using clock = std::chrono::steady_clock;
+
+    consumer_stream(const net::any_io_executor& executor, std::shared_ptr<cluster_watch> watch,
+                    conf_ptr conf, const interest& wanted, waker& ready)
+        : watch_(std::move(watch)),
+          gate_(ready),
+          client_(role::consumer, std::move(conf),
+                  RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_REBALANCE |
+                      RD_KAFKA_EVENT_OFFSET_COMMIT,
+                  watch_),
+          partitions_(client_.get(), gate_),
+          keep_alive_(std::make_shared<alarm>(executor, tick_)) {
+        rd_kafka_poll_set_consumer(client_.get());
+        queue_.reset(rd_kafka_queue_get_consumer(client_.get()));
+        rd_kafka_queue_cb_event_enable(queue_.get(), &on_event, &gate_);
+        subscribe_to(wanted);
+        keep_alive_->set(clock::now() + keep_alive_interval);
+    }
+    ~consumer_stream() override { silence(); }
+
+    auto poll(std::span<delivery> room) noexcept -> polled override {
+        gate_.look();
+        if (over_) {
+            return polled();
+        }
+        keep_polling();
+        try {
+            serve();
+            if (const polled told = tell(); told.what != signal::none) {
+                return told;
+            }
+            return fetch(room);
+        } catch (...) { // no memory: nothing is lost, the keep-alive tries again
+            return polled();
+        }
+    }
+
+    void give_back(std::span<delivery> finished) noexcept override {
+        for (const delivery& each : finished) {
+            messages_.give_back(*reinterpret_cast<received*>(each.handle));
+        }
+    }
+
+    void hold(const topic_partition& where, bool held) noexcept override {
+        partitions_.hold(where, held);
+    }
+
+    void commit(std::span<const position> positions, std::uint32_t epoch,
+                operation& done) noexcept override;
+
+    void settled(std::uint32_t epoch) noexcept override;
+
+    void update(const interest& wanted) noexcept override {
+        try {
+            subscribe_to(wanted);
+        } catch (...) {
+            watch_->log(log_level::error, "no memory to change the subscription");
+        }
+    }
+
+    void close(operation& done) noexcept override {
+        closing_ = &done;
+        close_by_ = clock::now() + close_limit;
+        const error_ptr refused(rd_kafka_consumer_close_queue(client_.get(), queue_.get()));
+        if (refused) { // as after a fatal error: there is nothing to leave
+            closed_ = true;
+        }
+        gate_.wake();
+    }
+
+    void abandon() noexcept override { silence(); }
+
+private:
+    /// A rebalance that waits for the dispatcher's answer, in the order of arrival.
+    struct rebalance {
+        event_ptr event;
+        signal what = signal::none;
+        std::uint32_t epoch = 0;
+        bool told = false;
+        std::vector<topic_partition> partitions;
+    };
+    struct commit_request {
+        operation* done;
+    };
+    class tick_waker final : public waker {
+    public:
+        explicit tick_waker(stream_gate& gate) noexcept : gate_(&gate) {}
+        void wake() noexcept override { gate_->wake(); }
+
+    private:
+        stream_gate* gate_;
+    };
+
+    static constexpr std::chrono::milliseconds keep_alive_interval{1000};
+    static constexpr std::chrono::milliseconds close_limit{5000};
+    static constexpr std::size_t most_events = 1000;
+
+    static void on_event(rd_kafka_t* /*client*/, void* gate) {
+        static_cast<stream_gate*>(gate)->wake();
+    }
+
+    void subscribe_to(const interest& wanted) {
+        if (wanted.topics.empty()) {
+            rd_kafka_unsubscribe(client_.get());
+            return;
+        }
+        const partition_list_ptr list(
+            rd_kafka_topic_partition_list_new(static_cast<int>(wanted.topics.size())));
+        for (const std::string* topic : wanted.topics) {
+            rd_kafka_topic_partition_list_add(list.get(), topic->c_str(), RD_KAFKA_PARTITION_UA);
+        }
+        const rd_kafka_resp_err_t code = rd_kafka_subscribe(client_.get(), list.get());
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            fail(code, "the subscription was refused");
+        }
+    }
+
+    /// No wake comes after this, and no call of librdkafka's.
+    void silence() noexcept {
+        over_ = true;
+        keep_alive_->silence();
+        rd_kafka_queue_cb_event_enable(queue_.get(), nullptr, nullptr);
+        partitions_.silence();
+    }
+    void keep_polling() noexcept {
+        const auto now = clock::now();
+        if (now >= next_tick_) {
+            next_tick_ = now + keep_alive_interval;
+            keep_alive_->set(next_tick_);
+        }
+    }
+
+    // --- events of the client
+
+    void serve() {
+        for (std::size_t i = 0; i < most_events; ++i) {
+            event_ptr event(rd_kafka_queue_poll(queue_.get(), 0));
+            if (!event) {
+                break;
+            }
+            switch (rd_kafka_event_type(event.get())) {
+            case RD_KAFKA_EVENT_REBALANCE:
+                begin_rebalance(std::move(event));
+                break;
+            case RD_KAFKA_EVENT_OFFSET_COMMIT:
+                committed(event.get());
+                break;
+            case RD_KAFKA_EVENT_ERROR:
+                trouble(event.get());
+                break;
+            case RD_KAFKA_EVENT_FETCH:
+                slipped(event.get());
+                break;
+            default:
+                break;
+            }
+        }
+        if (closing_ != nullptr && !closed_ &&
+            (rd_kafka_consumer_closed(client_.get()) != 0 || clock::now() >= close_by_)) {
+            closed_ = true;
+        }
+    }
+
+    void begin_rebalance(event_ptr event) {
+        rebalance made;
+        const bool assign =
+            rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        made.what = assign                                         ? signal::assigned
+                    : rd_kafka_assignment_lost(client_.get()) != 0 ? signal::lost
+                                                                   : signal::revoked;
+        if (const auto* list = rd_kafka_event_topic_partition_list(event.get())) {
+            for (const auto& each : std::span(list->elems, static_cast<std::size_t>(list->cnt))) {
+                made.partitions.push_back({intern(each.topic), each.partition});
+            }
+        }
+        made.epoch = ++epoch_;
+        made.event = std::move(event);
+        rebalances_.push_back(std::move(made));
+    }
+
+    /// What the dispatcher has to know before messages.
+    auto tell() -> polled {
+        while (!rebalances_.empty() && rebalances_.front().partitions.empty()) {
+            apply(rebalances_.front()); // cooperative: nothing changes, but an answer is due
+            rebalances_.pop_front();
+        }
+        if (!rebalances_.empty() && !rebalances_.front().told) {
+            rebalance& next = rebalances_.front();
+            next.told = true;
+            if (next.what != signal::assigned) {
+                leave(next);
+            }
+            polled what;
+            what.what = next.what;
+            what.epoch = next.epoch;
+            what.partitions = next.partitions;
+            return what;
+        }
+        polled what;
+        if (closed_) {
+            over_ = true;
+            what.what = signal::closed;
+            if (operation* done = std::exchange(closing_, nullptr)) {
+                done->completed(*done);
+            }
+        } else if (failed_ && !told_failed_) {
+            told_failed_ = true;
+            what.what = signal::failed;
+            what.ec = failed_;
+        }
+        return what;
+    }
+    void leave(const rebalance& of) noexcept {
+        for (const topic_partition& each : of.partitions) {
+            if (source* found = partitions_.find(each)) {
+                found->leaving = true;
+            }
+        }
+    }
+    /// Tells librdkafka what became of a rebalance.
+    void apply(rebalance& next) {
+        const auto* list = rd_kafka_event_topic_partition_list(next.event.get());
+        const bool assign = next.what == signal::assigned;
+        if (assign) {
+            for (const topic_partition& each : next.partitions) {
+                partitions_.add(each, next.epoch);
+            }
+        }
+        const std::string_view protocol(rd_kafka_rebalance_protocol(client_.get()));
+        rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (protocol == "COOPERATIVE") {
+            const error_ptr refused(assign ? rd_kafka_incremental_assign(client_.get(), list)
+                                           : rd_kafka_incremental_unassign(client_.get(), list));
+            code = refused ? rd_kafka_error_code(refused.get()) : code;
+        } else {
+            code = rd_kafka_assign(client_.get(), assign ? list : nullptr);
+        }
+        if (!assign) {
+            for (const topic_partition& each : next.partitions) {
+                partitions_.remove(each);
+            }
+        }
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            watch_->log(log_level::warning, "librdkafka refused a change of the assignment: " +
+                                                std::string(rd_kafka_err2str(code)));
+        }
+    }
+
+    void trouble(rd_kafka_event_t* event) {
+        const rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+        const char* reason = rd_kafka_event_error_string(event);
+        if (rd_kafka_event_error_is_fatal(event) != 0) {
+            fail(code, reason);
+            return;
+        }
+        switch (code) {
+        case RD_KAFKA_RESP_ERR__TRANSPORT:
+        case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+        case RD_KAFKA_RESP_ERR__RESOLVE:
+        case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+        case RD_KAFKA_RESP_ERR__SSL:
+            watch_->error(code, reason);
+            break;
+        default:
+            say_once(code, reason);
+            break;
+        }
+    }
+    /// Such as a topic that is missing or forbidden: librdkafka repeats it as long as it lasts.
+    void say_once(rd_kafka_resp_err_t code, std::string_view reason) {
+        if (code != last_said_) {
+            last_said_ = code;
+            watch_->log(log_level::warning, "consuming: " + std::string(reason));
+        }
+    }
+    void fail(rd_kafka_resp_err_t code, std::string_view reason) {
+        failed_ = code_of(code);
+        watch_->log(log_level::error, "consuming failed: " + std::string(reason));
+        gate_.wake();
+    }
+    /// Messages come through the partitions' own queues; here only errors of a partition may come.
+    void slipped(rd_kafka_event_t* event) {
+        if (const rd_kafka_message_t* item = rd_kafka_event_message_next(event)) {
+            if (item->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+                say_once(item->err, rd_kafka_message_errstr(item));
+            }
+        }
+    }
+
+    // --- messages
+
+    auto fetch(std::span<delivery> room) -> polled {
+        polled what;
+        if (room.empty()) {
+            return what;
+        }
+        delivery* at = room.data();
+        partitions_.read(room.size(),
+                         [&](source& from, std::size_t most) { return read(from, most, at); });
+        what.count = static_cast<std::size_t>(at - room.data());
+        what.what = what.count > 0 ? signal::messages : signal::none;
+        return what;
+    }
+    auto read(source& from, std::size_t most, delivery*& at) -> std::size_t {
+        std::array<rd_kafka_message_t*, batch> items; // NOLINT: filled below
+        const ssize_t count =
+            rd_kafka_consume_batch_queue(from.queue.get(), 0, items.data(), std::min(most, batch));
+        for (ssize_t i = 0; i < count; ++i) {
+            rd_kafka_message_t* item = items[static_cast<std::size_t>(i)];
+            if (item->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+                if (item->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+                    say_once(item->err, rd_kafka_message_errstr(item));
+                }
+                rd_kafka_message_destroy(item);
+                continue;
+            }
+            const std::int64_t offset = item->offset;
+            received& made = messages_.take(item, from.where.topic);
+            at->content = &made.content;
+            at->where = from.where;
+            at->offset = offset;
+            at->epoch = from.epoch;
+            at->handle = reinterpret_cast<std::uintptr_t>(&made);
+            at->in_process = false;
+            ++at;
+        }
+        return count > 0 ? static_cast<std::size_t>(count) : 0;
+    }
+
+    // --- commits
+
+    void committed(rd_kafka_event_t* event) {
+        auto* done = static_cast<operation*>(rd_kafka_event_opaque(event));
+        if (done == nullptr) {
+            return;
+        }
+        done->ec = commit_error(event);
+        done->completed(*done);
+    }
+    [[nodiscard]] static auto commit_error(rd_kafka_event_t* event) -> std::error_code {
+        rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+        const auto* list = rd_kafka_event_topic_partition_list(event);
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && list != nullptr) {
+            for (const auto& each : std::span(list->elems, static_cast<std::size_t>(list->cnt))) {
+                code = each.err != RD_KAFKA_RESP_ERR_NO_ERROR ? each.err : code;
+            }
+        }
+        return code == RD_KAFKA_RESP_ERR__NO_OFFSET ? std::error_code() : code_of(code);
+    }
+
+    static constexpr std::size_t batch = 64;
+
+    std::shared_ptr<cluster_watch> watch_;
+    stream_gate gate_;
+    tick_waker tick_{gate_};
+    client client_;
+    queue_ptr queue_;
+    assignment partitions_;
+    received_list messages_;
+    std::deque<rebalance> rebalances_;
+    std::shared_ptr<alarm> keep_alive_;
+    clock::time_point next_tick_{};
+    std::uint32_t epoch_ = 0;
+    operation* closing_ = nullptr;
+    clock::time_point close_by_{};
+    bool closed_ = false;
+    bool over_ = false;
+    std::error_code failed_;
+    bool told_failed_ = false;
+    rd_kafka_resp_err_t last_said_ = RD_KAFKA_RESP_ERR_NO_ERROR;
+};
+
+inline void consumer_stream::commit(std::span<const position> positions, std::uint32_t epoch,
+                                    operation& done) noexcept {
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__STATE;
+    try {
+        const partition_list_ptr list(
+            rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
+        for (const position& each : positions) {
+            const source* found = partitions_.find(each.where);
+            if (found == nullptr || found->epoch != epoch) {
+                continue; // of an assignment that is over
+            }
+            auto* element = rd_kafka_topic_partition_list_add(list.get(), each.where.topic->c_str(),
+                                                              each.where.partition);
+            element->offset = each.offset;
+        }
+        if (list->cnt > 0 && !over_) {
+            code = rd_kafka_commit_queue(client_.get(), list.get(), queue_.get(), nullptr, &done);
+        }
+    } catch (...) {
+        code = RD_KAFKA_RESP_ERR__FAIL;
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        done.ec = code_of(code);
+        done.completed(done);
+    }
+}
+
+inline void consumer_stream::settled(std::uint32_t epoch) noexcept {
+    if (rebalances_.empty() || rebalances_.front().epoch != epoch || over_) {
+        return;
+    }
+    try {
+        apply(rebalances_.front());
+    } catch (...) {
+        watch_->log(log_level::error, "no memory for an assignment");
+    }
+    rebalances_.pop_front();
+    gate_.wake();
+}
+
+} // namespace cobus::detail::kafka

@@ -1,0 +1,148 @@
+#pragma once
+
+#include "../../error.hpp"
+
+#include <librdkafka/rdkafka.h>
+
+#include <string>
+#include <system_error>
+
+namespace cobus::detail::kafka {
+
+/// Whether what librdkafka reports may pass by itself, asks for somebody's help, or ends the
+/// client.
+[[nodiscard]] inline auto classify(rd_kafka_resp_err_t code) noexcept -> condition {
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__FATAL:
+    case RD_KAFKA_RESP_ERR__FENCED:
+    case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
+    case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+    case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+        return condition::fatal;
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR__SSL:
+    case RD_KAFKA_RESP_ERR__INVALID_ARG:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_GROUP:
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+        return condition::permanent;
+    default: // newer versions know more
+        return condition::retryable;
+    }
+}
+
+class error_category final : public std::error_category {
+public:
+    [[nodiscard]] auto name() const noexcept -> const char* override { return "librdkafka"; }
+    [[nodiscard]] auto message(int value) const -> std::string override {
+        return rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(value));
+    }
+    [[nodiscard]] auto equivalent(int value, const std::error_condition& wanted) const noexcept
+        -> bool override {
+        if (wanted.category() != condition_category()) {
+            return std::error_category::equivalent(value, wanted);
+        }
+        return classify(static_cast<rd_kafka_resp_err_t>(value)) ==
+               static_cast<condition>(wanted.value());
+    }
+};
+
+[[nodiscard]] inline auto category() noexcept -> const std::error_category& {
+    static const error_category instance;
+    return instance;
+}
+
+/// librdkafka's code with its value kept; no error for none.
+[[nodiscard]] inline auto code_of(rd_kafka_resp_err_t value) noexcept -> std::error_code {
+    return {static_cast<int>(value), category()};
+}
+
+/// What a publisher gets to see: cobus's own word where there is one, else librdkafka's code.
+[[nodiscard]] inline auto publish_error(rd_kafka_resp_err_t value) noexcept -> std::error_code {
+    switch (value) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        return {};
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        return errc::too_large;
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+        return errc::no_topic;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+        return errc::not_authorized;
+    case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+        return errc::timed_out;
+    case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
+        return errc::maybe_sent;
+    case RD_KAFKA_RESP_ERR__FATAL:
+        return errc::fatal;
+    default:
+        return code_of(value);
+    }
+}
+
+/// What a delivery report says. The status counts, not the code alone: what timed out may be in the
+/// log nevertheless.
+[[nodiscard]] inline auto report_error(const rd_kafka_message_t& report) noexcept
+    -> std::error_code {
+    if (report.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return {};
+    }
+    const std::error_code ec = publish_error(report.err);
+    const bool maybe = rd_kafka_message_status(&report) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED;
+    return maybe && (ec == condition::retryable || ec == errc::fatal) ? errc::maybe_sent : ec;
+}
+
+/// What to do about the reason that a cluster is away; empty when nothing can be advised.
+[[nodiscard]] inline auto cure_of(rd_kafka_resp_err_t code, const std::string& mechanism,
+                                  int version) -> std::string {
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+        if (mechanism.starts_with("SCRAM") && version < 0x020601ff) {
+            return "SCRAM with current brokers needs librdkafka 2.6.1 or newer; this is " +
+                   std::string(rd_kafka_version_str());
+        }
+        return "check security.protocol, sasl.mechanism, user and password";
+    case RD_KAFKA_RESP_ERR__SSL:
+        return "check security.protocol, the port and the certificates";
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+        return "check the names of the brokers";
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+        return "something else than Kafka answers there: check the port";
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+        return "check that Kafka runs there and can be reached";
+    default:
+        return {};
+    }
+}
+
+} // namespace cobus::detail::kafka

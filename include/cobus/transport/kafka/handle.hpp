@@ -1,0 +1,30 @@
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <memory>
+
+namespace cobus::detail::kafka {
+
+/// Ends a C handle by its own function.
+template <auto Destroy>
+struct deleter {
+    template <class Handle>
+    void operator()(Handle* handle) const noexcept {
+        Destroy(handle);
+    }
+};
+
+using conf_ptr = std::unique_ptr<rd_kafka_conf_t, deleter<&rd_kafka_conf_destroy>>;
+using topic_ptr = std::unique_ptr<rd_kafka_topic_t, deleter<&rd_kafka_topic_destroy>>;
+using queue_ptr = std::unique_ptr<rd_kafka_queue_t, deleter<&rd_kafka_queue_destroy>>;
+using event_ptr = std::unique_ptr<rd_kafka_event_t, deleter<&rd_kafka_event_destroy>>;
+using headers_ptr = std::unique_ptr<rd_kafka_headers_t, deleter<&rd_kafka_headers_destroy>>;
+using error_ptr = std::unique_ptr<rd_kafka_error_t, deleter<&rd_kafka_error_destroy>>;
+using partition_list_ptr = std::unique_ptr<rd_kafka_topic_partition_list_t,
+                                           deleter<&rd_kafka_topic_partition_list_destroy>>;
+using new_topic_ptr = std::unique_ptr<rd_kafka_NewTopic_t, deleter<&rd_kafka_NewTopic_destroy>>;
+using admin_options_ptr =
+    std::unique_ptr<rd_kafka_AdminOptions_t, deleter<&rd_kafka_AdminOptions_destroy>>;
+
+} // namespace cobus::detail::kafka

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace cobus::detail::kafka {
+
+/// The one thread of this process for calls of librdkafka that may block. It is given nothing of a
+/// user's: no logger, no executor, no message. Lives until the process ends; then it gets one
+/// second for what is left and is leaked deliberately if it is still stuck.
+class helper_thread {
+public:
+    helper_thread(const helper_thread&) = delete;
+    auto operator=(const helper_thread&) -> helper_thread& = delete;
+
+    /// Runs the work on the helper thread, in order. False: there is no thread and no memory for
+    /// it.
+    static auto run(std::function<void()> work) noexcept -> bool {
+        try {
+            helper_thread& self = instance();
+            const std::lock_guard lock(self.guard_);
+            if (!self.started_) {
+                std::thread([&self] { self.loop(); }).detach();
+                self.started_ = true;
+            }
+            self.work_.push_back(std::move(work));
+            self.changed_.notify_all();
+            return true;
+        } catch (...) {
+            return false;
+        }
+    }
+
+    /// True when everything handed over so far was done within the time.
+    static auto drained(std::chrono::milliseconds limit) -> bool {
+        helper_thread& self = instance();
+        std::unique_lock lock(self.guard_);
+        return self.changed_.wait_for(lock, limit,
+                                      [&self] { return self.work_.empty() && !self.busy_; });
+    }
+
+private:
+    helper_thread() = default;
+
+    struct at_exit {
+        ~at_exit() { (void)drained(std::chrono::seconds(1)); }
+    };
+
+    static auto instance() -> helper_thread& {
+        static auto* const self = new helper_thread; // the thread may outlive all static objects
+        static const at_exit last;
+        return *self;
+    }
+
+    void loop() {
+        std::unique_lock lock(guard_);
+        for (;;) {
+            changed_.wait(lock, [this] { return !work_.empty(); });
+            std::function<void()> next = std::move(work_.front());
+            work_.pop_front();
+            busy_ = true;
+            lock.unlock();
+            next();
+            next = nullptr;
+            lock.lock();
+            busy_ = false;
+            changed_.notify_all();
+        }
+    }
+
+    std::mutex guard_;
+    std::condition_variable changed_;
+    std::deque<std::function<void()>> work_;
+    bool started_ = false;
+    bool busy_ = false;
+};
+
+} // namespace cobus::detail::kafka

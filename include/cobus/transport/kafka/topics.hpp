@@ -1,0 +1,84 @@
+#pragma once
+
+#include "handle.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+
+namespace cobus::detail::kafka {
+
+/// librdkafka's topic handles, one for each name. Making one asks for the topic's metadata at once;
+/// producing by name to an unknown topic would wait for a timer of a second. Reading takes no lock
+/// for the first 256 topics. Must die before the client.
+class topics {
+public:
+    /// The handle, or null when librdkafka refuses the name. `made` tells of a first use.
+    [[nodiscard]] auto find(rd_kafka_t* client, const std::string* name, bool& made)
+        -> rd_kafka_topic_t* {
+        std::size_t at = start_of(name);
+        for (std::size_t tries = 0; tries < longest; ++tries, at = (at + 1) % slots_.size()) {
+            const std::string* there = slots_[at].name.load(std::memory_order_acquire);
+            if (there == name) {
+                return slots_[at].handle;
+            }
+            if (there == nullptr) {
+                break;
+            }
+        }
+        return make(client, name, made);
+    }
+    void clear() noexcept {
+        const std::lock_guard lock(guard_);
+        for (slot& each : slots_) {
+            each.name.store(nullptr, std::memory_order_relaxed);
+        }
+        all_.clear();
+    }
+
+private:
+    static constexpr std::size_t longest = 8;
+
+    struct slot {
+        std::atomic<const std::string*> name{nullptr};
+        rd_kafka_topic_t* handle = nullptr;
+    };
+
+    [[nodiscard]] auto start_of(const std::string* name) const noexcept -> std::size_t {
+        return (reinterpret_cast<std::uintptr_t>(name) >> 5U) * 0x9E3779B1U % slots_.size();
+    }
+    auto make(rd_kafka_t* client, const std::string* name, bool& made) -> rd_kafka_topic_t* {
+        const std::lock_guard lock(guard_);
+        const auto [place, is_new] = all_.try_emplace(name);
+        if (is_new) {
+            place->second.reset(rd_kafka_topic_new(client, name->c_str(), nullptr));
+            if (!place->second) {
+                all_.erase(place);
+                return nullptr;
+            }
+            made = true;
+            remember(name, place->second.get());
+        }
+        return place->second.get();
+    }
+    void remember(const std::string* name, rd_kafka_topic_t* handle) noexcept {
+        std::size_t at = start_of(name);
+        for (std::size_t tries = 0; tries < longest; ++tries, at = (at + 1) % slots_.size()) {
+            if (slots_[at].name.load(std::memory_order_relaxed) == nullptr) {
+                slots_[at].handle = handle;
+                slots_[at].name.store(name, std::memory_order_release);
+                return;
+            }
+        }
+    }
+
+    std::array<slot, 256> slots_;
+    std::mutex guard_;
+    std::map<const std::string*, topic_ptr> all_;
+};
+
+} // namespace cobus::detail::kafka
