@@ -1,4 +1,5 @@
-# Target cobus_headers: every header compiles alone, and twice in one file.
+# Target cobus_headers: every header compiles alone, twice in one file, and all go together in one
+# file, which is what clang-tidy reads.
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}/include"
     "${PROJECT_SOURCE_DIR}/include/*.hpp")
 if(NOT TARGET cobus::kafka)
@@ -8,7 +9,10 @@ if(NOT TARGET cobus::json)
     list(FILTER headers EXCLUDE REGEX "json")
 endif()
 
-set(units "")
+set(units "${PROJECT_BINARY_DIR}/headers/all.cpp")
+list(TRANSFORM headers REPLACE "(.+)" "#include <\\1>" OUTPUT_VARIABLE lines)
+list(JOIN lines "\n" lines)
+file(CONFIGURE OUTPUT "${units}" CONTENT "${lines}\n")
 foreach(header IN LISTS headers)
     string(REPLACE "/" "." unit "${header}")
     set(unit "${PROJECT_BINARY_DIR}/headers/${unit}.cpp")
