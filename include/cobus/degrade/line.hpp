@@ -85,7 +85,7 @@ public:
     /// The way of an event that is published now.
     [[nodiscard]] auto way_of_new(state at) const noexcept -> step {
         const step free = way(place::held, next_sequence_, at);
-        return waiting_.empty() || free == step::refuse ? free : step::hold;
+        return (waiting_.empty() && !sending_) || free == step::refuse ? free : step::hold;
     }
     /// The way of the oldest that waits; there is one.
     [[nodiscard]] auto way_of_oldest(state at) const noexcept -> step {
@@ -116,6 +116,9 @@ public:
             break;
         }
     }
+
+    /// While one that waited is handed on, which takes a while, newer ones must not pass it.
+    void sending(bool now) noexcept { sending_ = now; }
 
     [[nodiscard]] auto when_away() const noexcept -> policy { return when_away_; }
     /// Those that are here, oldest first.
@@ -174,6 +177,7 @@ private:
     std::size_t in_memory_ = 0;
     std::uint64_t next_sequence_ = 0;
     policy when_away_;
+    bool sending_ = false;
 };
 
 } // namespace cobus::degrade

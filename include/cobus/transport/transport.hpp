@@ -149,6 +149,8 @@ public:
     virtual void settled(std::uint32_t epoch) noexcept = 0;
     /// Changes the topics; leads to `assigned` and `revoked` as needed.
     virtual void update(const interest& wanted) noexcept = 0;
+    /// The bus is stopping: from now on it wants only what would die with the process.
+    virtual void drain() noexcept {}
     /// Leaves the group: `revoked` for what is assigned, then `closed`.
     virtual void close(operation& done) noexcept = 0;
     /// As destroying it, while handlers still read what was delivered: no more messages, no commit,

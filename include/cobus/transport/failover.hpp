@@ -1,0 +1,251 @@
+#pragma once
+
+#include "../degrade/announce.hpp"
+#include "../degrade/decision.hpp"
+#include "../error.hpp"
+#include "../log.hpp"
+#include "failover/merged_stream.hpp"
+#include "failover/runtime.hpp"
+#include "failover/traffic.hpp"
+#include "transport.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace cobus {
+
+/// Kafka, with this process to fall back on while it is away. docs/degradation.md says what holds.
+///
+/// It asks `degrade::decision` whether Kafka is there and tells `failover_traffic`, which carries
+/// the publishes; that, starting and stopping happen in `run`, one run at a time.
+class failover final : public transport, private detail::failover_runtime::home {
+public:
+    using clock = std::chrono::steady_clock;
+
+    failover(const transport_options& options, std::unique_ptr<transport> kafka,
+             std::unique_ptr<transport> memory, bool required,
+             std::unique_ptr<detail::failover_runtime> runtime)
+        : options_(options),
+          decision_({options.decision_time, damping, required}),
+          runtime_(std::move(runtime)),
+          memory_(std::move(memory)),
+          kafka_(std::move(kafka)),
+          traffic_(options, *runtime_, *kafka_, *memory_) {
+        for (step* each : {&kafka_started_, &memory_started_, &kafka_stopped_, &memory_stopped_}) {
+            each->whole = this;
+        }
+        runtime_->open(*this);
+    }
+    failover(const transport_options& options, std::unique_ptr<transport> kafka,
+             std::unique_ptr<transport> memory, bool required)
+        : failover(options, std::move(kafka), std::move(memory), required,
+                   std::make_unique<detail::executor_runtime>(options.executor)) {}
+    ~failover() override {
+        runtime_->close();
+        kafka_.reset(); // while the rest still stands: it may complete what it has
+        memory_.reset();
+    }
+
+    [[nodiscard]] auto name() const noexcept -> std::string_view override { return "failover"; }
+    [[nodiscard]] auto wants_bytes() const noexcept -> bool override {
+        return kafka_->wants_bytes();
+    }
+
+    void start(waker& state_changed, operation& done) noexcept override {
+        decision_.start(runtime_->now());
+        state_changed_ = &state_changed;
+        start_done_ = &done;
+        traffic_.open();
+        memory_->start(inner_changed_, memory_started_);
+        kafka_->start(inner_changed_, kafka_started_);
+        started_.store(true, std::memory_order_release);
+        runtime_->wake();
+    }
+
+    [[nodiscard]] auto publish(publish_node& node, bool may_wait) noexcept -> taken override {
+        try {
+            return traffic_.publish(node, may_wait);
+        } catch (const std::bad_alloc&) {
+            node.ec = std::make_error_code(std::errc::not_enough_memory);
+            return taken::done;
+        }
+    }
+    [[nodiscard]] auto withdraw(publish_node& node) noexcept -> bool override {
+        return traffic_.withdraw(node);
+    }
+
+    [[nodiscard]] auto subscribe(const interest& wanted, waker& ready)
+        -> std::unique_ptr<stream> override {
+        auto both = std::make_unique<detail::merged_stream>(ready);
+        auto kafka = kafka_->subscribe(wanted, both->kafka_ready());
+        auto memory = memory_->subscribe(wanted, both->memory_ready());
+        both->open(std::move(kafka), std::move(memory));
+        return both;
+    }
+
+    [[nodiscard]] auto state() const -> link_state override {
+        const cobus::health now = health();
+        switch (now.what) {
+        case cobus::state::memory:
+        case cobus::state::connected:
+            return {link::up, {}, {}};
+        case cobus::state::connecting:
+            return {link::connecting, {}, {}};
+        case cobus::state::degraded:
+            return {link::down, now.cause, now.why};
+        case cobus::state::failed:
+            break;
+        }
+        return {link::failed, now.cause, now.why};
+    }
+    [[nodiscard]] auto health() const -> cobus::health override { return traffic_.current(); }
+
+    /// What is held may still go to Kafka until `deadline`, if Kafka comes back; it is not
+    /// delivered in process any more, because the streams are closed.
+    void stop(clock::time_point deadline, operation& done) noexcept override {
+        if (!started_.load(std::memory_order_acquire)) {
+            done.completed(done);
+            return;
+        }
+        traffic_.stop(deadline);
+        {
+            const std::lock_guard lock(stop_guard_);
+            stop_deadline_ = deadline;
+            stop_done_ = &done;
+        }
+        runtime_->wake();
+    }
+
+private:
+    static constexpr std::chrono::seconds damping{1};
+
+    class inner_waker final : public waker {
+    public:
+        explicit inner_waker(failover& whole) noexcept : whole_(&whole) {}
+        void wake() noexcept override { whole_->runtime_->wake(); }
+
+    private:
+        failover* whole_;
+    };
+
+    /// An operation of an inner transport's, whose end wakes the home.
+    struct step final : operation {
+        failover* whole = nullptr;
+        std::atomic<bool> over{false};
+
+        step() {
+            completed = [](operation& self) noexcept {
+                auto& me = static_cast<step&>(self);
+                me.over.store(true, std::memory_order_release);
+                me.whole->runtime_->wake();
+            };
+        }
+        [[nodiscard]] auto is_over() const noexcept -> bool {
+            return over.load(std::memory_order_acquire);
+        }
+    };
+
+    // --- the home
+
+    auto run(clock::time_point now) noexcept -> bool override {
+        if (!started_.load(std::memory_order_acquire)) {
+            return false;
+        }
+        bool more = false;
+        try {
+            observe(now);
+        } catch (const std::bad_alloc&) { // for the words of it: look again
+            more = true;
+        }
+        traffic_.expire(now);
+        more = traffic_.flush() || more;
+        stop_step(now);
+        runtime_->ring_at(stop_begun_ ? (clock::time_point::max)()
+                                      : (std::min)(decision_.due(), traffic_.due()));
+        return more;
+    }
+
+    void observe(clock::time_point now) {
+        link_state seen = kafka_->state();
+        if (kafka_started_.is_over() && kafka_started_.ec && seen.what != link::up) {
+            seen.what = link::failed;
+            seen.cause = kafka_started_.ec;
+        }
+        const cobus::health before = decision_.current();
+        const bool changed = decision_.update(seen, now);
+        const cobus::health& after = decision_.current();
+        if (changed) {
+            const std::uint64_t stayed = traffic_.gate(after);
+            const degrade::announcement line = degrade::announce(before, after, options_, stayed);
+            detail::write_log(options_.log, line.level, line.text);
+            state_changed_->wake();
+        }
+        if (start_done_ != nullptr && after.what != cobus::state::connecting &&
+            memory_started_.is_over()) {
+            end(start_done_, after.what == cobus::state::failed ? after.cause : memory_started_.ec);
+        }
+    }
+
+    void stop_step(clock::time_point now) noexcept {
+        clock::time_point deadline;
+        {
+            const std::lock_guard lock(stop_guard_);
+            if (stop_done_ == nullptr) {
+                return;
+            }
+            deadline = stop_deadline_;
+        }
+        if (!stop_begun_ && (deadline <= now || traffic_.nothing_waits())) {
+            stop_begun_ = true;
+            kafka_->stop(deadline, kafka_stopped_);
+            memory_->stop(deadline, memory_stopped_);
+        }
+        if (stop_begun_ && kafka_stopped_.is_over() && memory_stopped_.is_over()) {
+            end(start_done_, errc::closed);
+            end(stop_done_, kafka_stopped_.ec ? kafka_stopped_.ec : memory_stopped_.ec);
+        }
+    }
+
+    static void end(operation*& which, std::error_code ec) noexcept {
+        if (operation* const done = std::exchange(which, nullptr)) {
+            done->ec = ec;
+            done->completed(*done);
+        }
+    }
+
+    const transport_options options_;
+    degrade::decision decision_; // of the home, as what has no guard
+    waker* state_changed_ = nullptr;
+    operation* start_done_ = nullptr;
+    std::atomic<bool> started_{false};
+    bool stop_begun_ = false;
+
+    std::mutex stop_guard_;
+    clock::time_point stop_deadline_;
+    operation* stop_done_ = nullptr;
+
+    std::unique_ptr<detail::failover_runtime> runtime_;
+    inner_waker inner_changed_{*this};
+    step kafka_started_, memory_started_, kafka_stopped_, memory_stopped_;
+    std::unique_ptr<transport> memory_;
+    std::unique_ptr<transport> kafka_;
+    detail::failover_traffic traffic_;
+};
+
+/// A transport that goes over what `kafka` makes, and falls back on what `memory` makes.
+[[nodiscard]] inline auto with_fallback(transport_factory kafka, transport_factory memory,
+                                        bool required) -> transport_factory {
+    return [kafka = std::move(kafka), memory = std::move(memory),
+            required](const transport_options& options) -> std::unique_ptr<transport> {
+        return std::make_unique<failover>(options, kafka(options), memory(options), required);
+    };
+}
+
+} // namespace cobus

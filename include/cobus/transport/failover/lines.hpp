@@ -1,0 +1,144 @@
+#pragma once
+
+#include "../../degrade/line.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+namespace cobus::detail {
+
+/// All lines, and what they hold. Whoever uses it locks; it calls nobody.
+class failover_lines {
+public:
+    using line = degrade::line;
+    using carried = degrade::carried;
+    using place = degrade::place;
+
+    failover_lines(std::size_t messages, std::size_t bytes)
+        : max_messages_(messages), max_bytes_(bytes) {}
+
+    [[nodiscard]] auto find(const std::string* topic, policy when_away) -> line& {
+        line*& found = index_[name{topic, when_away}];
+        if (found == nullptr) {
+            found = &lines_.emplace_back(when_away);
+        }
+        return *found;
+    }
+    [[nodiscard]] auto size() const noexcept -> std::size_t { return lines_.size(); }
+    [[nodiscard]] auto at(std::size_t index) noexcept -> line& { return lines_[index]; }
+
+    /// Whether one more that waits here would be too much.
+    [[nodiscard]] auto full(std::size_t bytes) const noexcept -> bool {
+        return waiting_ >= max_messages_ || waiting_bytes_ + bytes > max_bytes_;
+    }
+    [[nodiscard]] auto waiting() const noexcept -> std::size_t { return waiting_; }
+    [[nodiscard]] auto waiting_bytes() const noexcept -> std::size_t { return waiting_bytes_; }
+
+    /// Takes a publisher's node over. The caller sets `owner` and `completed` of a new one.
+    [[nodiscard]] auto take(publish_node& node, std::size_t bytes) -> carried& {
+        if (free_ == nullptr) {
+            free_ = &all_.emplace_back();
+        }
+        carried& item = *std::exchange(free_, free_->behind);
+        item.behind = nullptr;
+        item.outer = &node;
+        item.bytes = bytes;
+        item.partition = node.partition;
+        item.when_away = node.when_away;
+        item.deadline = node.deadline;
+        item.content = std::move(node.content);
+        std::atomic_ref(node.scratch)
+            .store(reinterpret_cast<std::uintptr_t>(&item), std::memory_order_release);
+        return item;
+    }
+    /// The item that holds a node; only to be compared with under the lock, and then only trusted
+    /// if its `outer` is that node.
+    [[nodiscard]] static auto holder(publish_node& node) noexcept -> carried* {
+        return reinterpret_cast<carried*>(
+            std::atomic_ref(node.scratch).load(std::memory_order_acquire));
+    }
+
+    void enter(line& into, carried& item, place where) noexcept {
+        item.of = &into;
+        into.enter(item, where);
+        count(item, where, true);
+    }
+    void move(carried& item, place where) noexcept {
+        count(item, item.where_now, false);
+        item.of->move(item, where);
+        count(item, where, true);
+        item.ec.clear();
+        item.scratch = 0;
+        item.next = nullptr;
+    }
+    /// The node with all that is known of it back to its publisher.
+    auto give_up(carried& item) noexcept -> publish_node& {
+        count(item, item.where_now, false);
+        item.of->leave(item);
+        publish_node& node = *std::exchange(item.outer, nullptr);
+        node.content = std::move(item.content);
+        node.where = std::move(item.where);
+        node.problem = std::move(item.problem);
+        node.ec = item.ec;
+        std::atomic_ref(node.scratch).store(0, std::memory_order_release);
+        recycle(item);
+        return node;
+    }
+
+    static void pin(carried& item) noexcept { ++item.pins; }
+    void unpin(carried& item) noexcept {
+        --item.pins;
+        if (item.outer == nullptr) {
+            recycle(item);
+        }
+    }
+
+private:
+    struct name {
+        const std::string* topic;
+        policy when_away;
+        friend auto operator==(const name&, const name&) -> bool = default;
+    };
+    struct name_hash {
+        auto operator()(const name& each) const noexcept -> std::size_t {
+            return std::hash<const void*>()(each.topic) ^ static_cast<std::size_t>(each.when_away);
+        }
+    };
+
+    void count(const carried& item, place where, bool more) noexcept {
+        if (where == place::held || where == place::returned) {
+            waiting_ = more ? waiting_ + 1 : waiting_ - 1;
+            waiting_bytes_ = more ? waiting_bytes_ + item.bytes : waiting_bytes_ - item.bytes;
+        }
+    }
+    void recycle(carried& item) noexcept {
+        if (item.pins > 0) {
+            return;
+        }
+        item.where = receipt();
+        item.problem.clear();
+        item.ec.clear();
+        item.scratch = 0;
+        item.next = nullptr;
+        item.before = nullptr;
+        item.until = (std::chrono::steady_clock::time_point::max)();
+        item.behind = std::exchange(free_, &item);
+    }
+
+    std::size_t max_messages_;
+    std::size_t max_bytes_;
+    std::size_t waiting_ = 0;
+    std::size_t waiting_bytes_ = 0;
+    std::unordered_map<name, line*, name_hash> index_;
+    std::deque<line> lines_;
+    std::deque<carried> all_;
+    carried* free_ = nullptr;
+};
+
+} // namespace cobus::detail
