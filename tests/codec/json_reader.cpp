@@ -273,6 +273,8 @@ TEST_CASE("users' own functions read from checked text, and what they throw is a
               .starts_with("$.value: type must be number"));
     CHECK(problem_with<money>(R"({"cents":1e999,"currency":""})") ==
           "$.value: a number is out of range");
+    CHECK(problem_with<money>(R"({"cents":1e300,"currency":""})") ==
+          "$.value: cents is no integer");
     CHECK(problem_of<invoice>("[1") == "$: not JSON at byte 2: expected ',' or ']'");
     CHECK(problem_of<invoice>("{} x") != "");
     CHECK(problem_of<invoice>(nested(65, "[", "]")) == "$: nested deeper than 64 levels");

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -36,6 +37,9 @@ struct money {
         json = {{"cents", from.cents}, {"currency", from.currency}};
     }
     friend void from_json(const nlohmann::json& json, money& into) {
+        if (json.at("cents").is_number_float()) { // nlohmann would cut it, whatever its size
+            throw std::invalid_argument("cents is no integer");
+        }
         json.at("cents").get_to(into.cents);
         json.at("currency").get_to(into.currency);
     }

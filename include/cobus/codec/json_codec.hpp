@@ -26,6 +26,9 @@ namespace cobus {
 /// twice the last counts; null is a missing optional; integers without fraction or exponent and in
 /// range. Input is at most 16 MiB and 64 levels deep, strict to the last byte, and UTF-8 both ways.
 ///
+/// In users' own `from_json`, nlohmann-json's conversions apply: they cut a fraction off, and do
+/// not check the range of integers.
+///
 /// Errors are results, such as `$.props.ip_address: expected a string, got a number`, never
 /// exceptions. Thread safety: all functions, from any thread.
 struct json_codec {

@@ -186,7 +186,8 @@ public:
         }
         more_ = in_.next('}');
         while (more_ == cursor::more::yes) {
-            const bool took = each_field([this]<std::size_t I>() { return this->template take<I>(); });
+            const bool took =
+                each_field([this]<std::size_t I>() { return this->template take<I>(); });
             if (!took && more_ == cursor::more::yes) {
                 more_ = other() ? in_.next('}') : cursor::more::failed;
             }
