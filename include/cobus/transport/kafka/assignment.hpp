@@ -72,6 +72,7 @@ public:
         rd_kafka_queue_forward(made->queue.get(), nullptr);
         rd_kafka_queue_cb_event_enable(made->queue.get(), &on_message, made.get());
         source& added = *made;
+        active_.reserve(all_.size() + 1);
         all_.push_back(std::move(made));
         on_message(client_, &added); // what was there before the callback fires none
     }
@@ -138,7 +139,7 @@ public:
         std::size_t got = 0;
         while (got < room && !active_.empty()) {
             const std::size_t share =
-                std::min(room - got, std::max<std::size_t>(16, room / active_.size()));
+                (std::min)(room - got, (std::max<std::size_t>)(16, room / active_.size()));
             source& next = *active_.front();
             active_.erase(active_.begin());
             next.active = false;

@@ -6,6 +6,8 @@
 #include "helper_thread.hpp"
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <string>
@@ -37,6 +39,7 @@ public:
     client(const client&) = delete;
     auto operator=(const client&) -> client& = delete;
     ~client() {
+        watch_->gone(handle_);
         // The watch is the opaque of callbacks that may run until the handle is gone.
         if (!helper_thread::run([handle = handle_, keep = watch_] {
                 rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
@@ -62,23 +65,29 @@ private:
     }
     static auto on_new(rd_kafka_t* handle, const rd_kafka_conf_t* /*conf*/, void* watch,
                        char* /*reason*/, std::size_t /*size*/) -> rd_kafka_resp_err_t {
+        static_cast<cluster_watch*>(watch)->made(handle);
         rd_kafka_interceptor_add_on_broker_state_change(handle, "cobus", &on_broker, watch);
         rd_kafka_interceptor_add_on_response_received(handle, "cobus", &on_response, watch);
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
-    static auto on_broker(rd_kafka_t* /*handle*/, std::int32_t /*id*/, const char* /*protocol*/,
+    static auto on_broker(rd_kafka_t* handle, std::int32_t id, const char* /*protocol*/,
                           const char* name, int port, const char* state, void* watch)
         -> rd_kafka_resp_err_t {
         if (port != 0) { // else a role, such as the coordinator, and not a broker
-            static_cast<cluster_watch*>(watch)->broker(name, port, state);
+            static_cast<cluster_watch*>(watch)->broker(handle, id, name, port, state);
         }
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     static auto on_response(rd_kafka_t* /*handle*/, int /*socket*/, const char* /*broker*/,
-                            std::int32_t /*id*/, std::int16_t /*key*/, std::int16_t /*version*/,
+                            std::int32_t /*id*/, std::int16_t key, std::int16_t /*version*/,
                             std::int32_t /*correlation*/, std::size_t size, std::int64_t /*rtt*/,
-                            rd_kafka_resp_err_t /*code*/, void* watch) -> rd_kafka_resp_err_t {
-        if (size > 0) {
+                            rd_kafka_resp_err_t code, void* watch) -> rd_kafka_resp_err_t {
+        constexpr std::int16_t sasl_handshake = 17;
+        constexpr std::int16_t api_versions = 18;
+        constexpr std::int16_t sasl_authenticate = 36;
+        // A handshake that may still fail is no answer.
+        if (size > 0 && code == RD_KAFKA_RESP_ERR_NO_ERROR && key != sasl_handshake &&
+            key != api_versions && key != sasl_authenticate) {
             static_cast<cluster_watch*>(watch)->answered();
         }
         return RD_KAFKA_RESP_ERR_NO_ERROR;

@@ -9,6 +9,8 @@
 #include <chrono>
 #include <cstdint>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -44,21 +46,32 @@ public:
         const std::lock_guard lock(guard_);
         return tracker_.state();
     }
-    [[nodiscard]] auto decide_by() const -> clock::time_point {
-        const std::lock_guard lock(guard_);
-        return tracker_.decide_by();
-    }
-
     void log(log_level level, std::string_view text) noexcept {
         const std::lock_guard lock(guard_);
         write_log(log_, level, text);
     }
 
-    // Facts.
+    // Facts. Those of a client count from `made` to `gone`, although its threads run on for a
+    // while.
 
-    void broker(const char* name, int port, std::string_view phase) noexcept {
+    void made(const void* client) noexcept {
+        change([&] { clients_.insert(client); });
+    }
+    void gone(const void* client) noexcept {
         change([&] {
-            tracker_.broker(std::string(name) + ":" + std::to_string(port), phase, clock::now());
+            clients_.erase(client);
+            tracker_.gone(client);
+        });
+    }
+
+    void broker(const void* client, std::int32_t id, const char* name, int port,
+                std::string_view phase) noexcept {
+        change([&] {
+            if (!clients_.contains(client)) {
+                return;
+            }
+            const connection which{client, id, std::string(name) + ":" + std::to_string(port)};
+            tracker_.broker(which, phase, clock::now());
         });
     }
     void error(rd_kafka_resp_err_t code, std::string_view reason) noexcept {
@@ -86,14 +99,17 @@ public:
             change([&] { tracker_.answered(now); });
         }
     }
-    /// Something is under way since `since`: has it been silent for too long?
-    void waiting(clock::time_point since) noexcept {
+    /// Looks what the time says; `waiting` is since when answers are due. Returns when to look
+    /// again.
+    auto tick(std::optional<clock::time_point> waiting) noexcept -> clock::time_point {
         const clock::time_point answer{
             clock::duration(last_answer_.load(std::memory_order_relaxed))};
-        change([&] { tracker_.waiting(std::max(since, answer), clock::now()); });
-    }
-    void tick() noexcept {
-        change([&] { tracker_.tick(clock::now()); });
+        if (waiting) {
+            waiting = (std::max)(*waiting, answer);
+        }
+        change([&] { tracker_.tick(waiting, clock::now()); });
+        const std::lock_guard lock(guard_);
+        return tracker_.due(waiting);
     }
 
 private:
@@ -116,6 +132,7 @@ private:
     logger log_;
     waker* changed_ = nullptr;
     link_tracker tracker_;
+    std::set<const void*> clients_;
     std::string mechanism_;
     std::atomic<bool> up_{false};
     std::atomic<std::int64_t> last_answer_{0};

@@ -5,18 +5,17 @@
 #include "alarm.hpp"
 #include "assignment.hpp"
 #include "client.hpp"
+#include "rebalances.hpp"
 #include "received.hpp"
 
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <span>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace cobus::detail::kafka {
 
@@ -36,6 +35,7 @@ public:
                       RD_KAFKA_EVENT_OFFSET_COMMIT,
                   watch_),
           partitions_(client_.get(), gate_),
+          rebalances_(client_, partitions_),
           keep_alive_(std::make_shared<alarm>(executor, tick_)) {
         rd_kafka_poll_set_consumer(client_.get());
         queue_.reset(rd_kafka_queue_get_consumer(client_.get()));
@@ -98,17 +98,6 @@ public:
     void abandon() noexcept override { silence(); }
 
 private:
-    /// A rebalance that waits for the dispatcher's answer, in the order of arrival.
-    struct rebalance {
-        event_ptr event;
-        signal what = signal::none;
-        std::uint32_t epoch = 0;
-        bool told = false;
-        std::vector<topic_partition> partitions;
-    };
-    struct commit_request {
-        operation* done;
-    };
     class tick_waker final : public waker {
     public:
         explicit tick_waker(stream_gate& gate) noexcept : gate_(&gate) {}
@@ -167,7 +156,7 @@ private:
             }
             switch (rd_kafka_event_type(event.get())) {
             case RD_KAFKA_EVENT_REBALANCE:
-                begin_rebalance(std::move(event));
+                rebalances_.add(std::move(event));
                 break;
             case RD_KAFKA_EVENT_OFFSET_COMMIT:
                 committed(event.get());
@@ -188,42 +177,12 @@ private:
         }
     }
 
-    void begin_rebalance(event_ptr event) {
-        rebalance made;
-        const bool assign =
-            rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        made.what = assign                                         ? signal::assigned
-                    : rd_kafka_assignment_lost(client_.get()) != 0 ? signal::lost
-                                                                   : signal::revoked;
-        if (const auto* list = rd_kafka_event_topic_partition_list(event.get())) {
-            for (const auto& each : std::span(list->elems, static_cast<std::size_t>(list->cnt))) {
-                made.partitions.push_back({intern(each.topic), each.partition});
-            }
-        }
-        made.epoch = ++epoch_;
-        made.event = std::move(event);
-        rebalances_.push_back(std::move(made));
-    }
-
     /// What the dispatcher has to know before messages.
     auto tell() -> polled {
-        while (!rebalances_.empty() && rebalances_.front().partitions.empty()) {
-            apply(rebalances_.front()); // cooperative: nothing changes, but an answer is due
-            rebalances_.pop_front();
-        }
-        if (!rebalances_.empty() && !rebalances_.front().told) {
-            rebalance& next = rebalances_.front();
-            next.told = true;
-            if (next.what != signal::assigned) {
-                leave(next);
-            }
-            polled what;
-            what.what = next.what;
-            what.epoch = next.epoch;
-            what.partitions = next.partitions;
+        polled what = rebalances_.next();
+        if (what.what != signal::none) {
             return what;
         }
-        polled what;
         if (closed_) {
             over_ = true;
             what.what = signal::closed;
@@ -236,41 +195,6 @@ private:
             what.ec = failed_;
         }
         return what;
-    }
-    void leave(const rebalance& of) noexcept {
-        for (const topic_partition& each : of.partitions) {
-            if (source* found = partitions_.find(each)) {
-                found->leaving = true;
-            }
-        }
-    }
-    /// Tells librdkafka what became of a rebalance.
-    void apply(rebalance& next) {
-        const auto* list = rd_kafka_event_topic_partition_list(next.event.get());
-        const bool assign = next.what == signal::assigned;
-        if (assign) {
-            for (const topic_partition& each : next.partitions) {
-                partitions_.add(each, next.epoch);
-            }
-        }
-        const std::string_view protocol(rd_kafka_rebalance_protocol(client_.get()));
-        rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-        if (protocol == "COOPERATIVE") {
-            const error_ptr refused(assign ? rd_kafka_incremental_assign(client_.get(), list)
-                                           : rd_kafka_incremental_unassign(client_.get(), list));
-            code = refused ? rd_kafka_error_code(refused.get()) : code;
-        } else {
-            code = rd_kafka_assign(client_.get(), assign ? list : nullptr);
-        }
-        if (!assign) {
-            for (const topic_partition& each : next.partitions) {
-                partitions_.remove(each);
-            }
-        }
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            watch_->log(log_level::warning, "librdkafka refused a change of the assignment: " +
-                                                std::string(rd_kafka_err2str(code)));
-        }
     }
 
     void trouble(rd_kafka_event_t* event) {
@@ -330,8 +254,8 @@ private:
     }
     auto read(source& from, std::size_t most, delivery*& at) -> std::size_t {
         std::array<rd_kafka_message_t*, batch> items; // NOLINT: filled below
-        const ssize_t count =
-            rd_kafka_consume_batch_queue(from.queue.get(), 0, items.data(), std::min(most, batch));
+        const ssize_t count = rd_kafka_consume_batch_queue(from.queue.get(), 0, items.data(),
+                                                           (std::min)(most, batch));
         for (ssize_t i = 0; i < count; ++i) {
             rd_kafka_message_t* item = items[static_cast<std::size_t>(i)];
             if (item->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -384,10 +308,9 @@ private:
     queue_ptr queue_;
     assignment partitions_;
     received_list messages_;
-    std::deque<rebalance> rebalances_;
+    rebalances rebalances_;
     std::shared_ptr<alarm> keep_alive_;
     clock::time_point next_tick_{};
-    std::uint32_t epoch_ = 0;
     operation* closing_ = nullptr;
     clock::time_point close_by_{};
     bool closed_ = false;
@@ -425,16 +348,10 @@ inline void consumer_stream::commit(std::span<const position> positions, std::ui
 }
 
 inline void consumer_stream::settled(std::uint32_t epoch) noexcept {
-    if (rebalances_.empty() || rebalances_.front().epoch != epoch || over_) {
-        return;
+    if (!over_) {
+        rebalances_.settle(epoch);
+        gate_.wake();
     }
-    try {
-        apply(rebalances_.front());
-    } catch (...) {
-        watch_->log(log_level::error, "no memory for an assignment");
-    }
-    rebalances_.pop_front();
-    gate_.wake();
 }
 
 } // namespace cobus::detail::kafka

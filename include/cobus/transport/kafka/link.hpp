@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -14,64 +17,83 @@
 
 namespace cobus::detail::kafka {
 
+/// One of librdkafka's connections: a client's to a broker, whose number is −1 until it is learned.
+struct connection {
+    const void* client = nullptr;
+    std::int32_t id = -1;
+    std::string name;
+
+    friend auto operator<=>(const connection&, const connection&) = default;
+};
+
 /// Decides from what librdkafka tells whether the cluster answers. Pure: is handed facts and `now`.
 ///
-/// Up: a broker finished its handshake, or anything was answered. Down: every known broker refused
-/// in one round, or nothing came for the decision time although an answer is due. A connection
-/// closed for being idle is neither.
+/// Up: a broker finished its handshake, or something was answered. Down: every known broker
+/// refused, or an answer is due and nothing came for the decision time. A connection that was
+/// closed, as an idle one is, says nothing: the attempt to open it again does.
 class link_tracker {
 public:
     using clock = std::chrono::steady_clock;
 
     link_tracker(std::size_t brokers, std::chrono::milliseconds decision) noexcept
-        : configured_((std::max<std::size_t>)(brokers, 1)), decision_(decision) {}
+        : configured_(brokers), decision_(decision) {}
 
     [[nodiscard]] auto state() const noexcept -> const link_state& { return state_; }
 
     void started(clock::time_point now) noexcept { decide_by_ = now + decision_; }
 
-    /// A broker's connection reached a state, by librdkafka's name for it.
-    void broker(std::string_view name, std::string_view phase, clock::time_point now) {
-        if (phase == "UP" || phase == "UPDATE") {
-            refused_.clear();
-            ++up_[std::string(name)];
+    /// A connection reached a phase, by librdkafka's name for it.
+    void broker(const connection& which, std::string_view told, clock::time_point now) {
+        if (told == "UPDATE") {
+            learned(which);
+            phases_[which] = phase::up;
             answered(now);
-        } else if (phase == "DOWN") {
-            up_.erase(std::string(name));
-            ++refused_[std::string(name)];
-            if (has_cause_ && up_.empty() && refused_.size() >= configured_) {
-                down();
-            }
+        } else if (told == "UP") {
+            phases_[which] = phase::up;
+            answered(now);
+        } else if (told == "DOWN") {
+            phase& last = phases_[which];
+            last = last == phase::up ? phase::closed : phase::refused;
+            refused(now);
+        } else {
+            phases_.try_emplace(which, phase::closed);
         }
     }
 
     /// An error event: the cause, should it come to that. `detail` says it in words.
     void error(std::error_code cause, std::string detail) {
-        has_cause_ = true;
+        fresh_cause_ = true;
         cause_ = cause;
         detail_ = std::move(detail);
-        if (state_.what == link::down && state_.detail.empty()) {
-            state_.cause = cause_;
-            state_.detail = detail_;
-        }
-        if (up_.empty() && refused_.size() >= configured_) {
+        if (all_refused()) {
             down();
         }
     }
 
-    /// librdkafka says that no broker is left. Early in old versions, never in some builds.
+    /// librdkafka says that no broker is left. Some builds never say it; old ones also when an idle
+    /// connection was closed.
     void all_down() {
-        up_.clear();
-        down();
+        if (!any(phase::up) && any(phase::refused)) {
+            down();
+        }
     }
 
-    /// Something was answered: a delivery report, a fetch, a response.
+    /// A request was answered.
     void answered(clock::time_point now) {
         last_answer_ = now;
-        has_cause_ = false;
+        fresh_cause_ = false;
+        decide_soon_.reset();
+        for (auto& [which, last] : phases_) {
+            last = last == phase::refused ? phase::closed : last;
+        }
         if (state_.what != link::failed) {
             state_ = link_state{link::up, {}, {}};
         }
+    }
+
+    /// A client is being destroyed: its connections say nothing more.
+    void gone(const void* client) {
+        std::erase_if(phases_, [client](const auto& each) { return each.first.client == client; });
     }
 
     /// The client is beyond repair.
@@ -79,33 +101,89 @@ public:
         state_ = link_state{link::failed, cause, std::move(detail)};
     }
 
-    /// Something was asked for at `since` and nothing came since: time to decide?
-    void waiting(clock::time_point since, clock::time_point now) {
-        if (now - (std::max)(since, last_answer_) >= decision_) {
-            silent();
+    /// Time passed. `waiting` says since when answers are due.
+    void tick(std::optional<clock::time_point> waiting, clock::time_point now) {
+        if (now < due(waiting)) {
+            return;
         }
-    }
-    /// The decision time after the start.
-    void tick(clock::time_point now) {
-        if (state_.what == link::connecting && now >= decide_by_) {
-            silent();
-        }
-    }
-    [[nodiscard]] auto decide_by() const noexcept -> clock::time_point { return decide_by_; }
-
-private:
-    void silent() {
-        if (!has_cause_) {
+        if (!decide_soon_ && !fresh_cause_) {
             cause_ = code_of(RD_KAFKA_RESP_ERR__TIMED_OUT);
-            detail_ = "no answer within " + std::to_string(decision_.count()) + " ms";
-            has_cause_ = true;
+            detail_ = "no answer within " + std::to_string(decision_.count()) + " ms; " +
+                      cure_of(RD_KAFKA_RESP_ERR__TIMED_OUT, {}, 0);
         }
         down();
     }
+    /// When `tick` decides if nothing happens before; far away when there is nothing to decide.
+    [[nodiscard]] auto due(std::optional<clock::time_point> waiting) const noexcept
+        -> clock::time_point {
+        if (state_.what != link::up && state_.what != link::connecting) {
+            return (clock::time_point::max)();
+        }
+        clock::time_point next = decide_soon_.value_or((clock::time_point::max)());
+        if (state_.what == link::connecting) {
+            next = (std::min)(next, decide_by_);
+        } else if (waiting) {
+            next = (std::min)(next, (std::max)(*waiting, last_answer_) + decision_);
+        }
+        return next;
+    }
+
+private:
+    enum class phase : unsigned char { closed, up, refused };
+    static constexpr std::chrono::milliseconds cause_follows{250};
+
+    [[nodiscard]] auto any(phase wanted) const noexcept -> bool {
+        return std::ranges::any_of(phases_,
+                                   [wanted](const auto& each) { return each.second == wanted; });
+    }
+    /// No connection stands, and one client was refused by every broker that it knows.
+    [[nodiscard]] auto all_refused() const noexcept -> bool {
+        if (phases_.empty() || any(phase::up)) {
+            return false;
+        }
+        for (auto each = phases_.begin(); each != phases_.end();) {
+            const void* client = each->first.client;
+            std::size_t known = 0;
+            std::size_t refused = 0;
+            for (; each != phases_.end() && each->first.client == client; ++each) {
+                ++known;
+                refused += static_cast<std::size_t>(each->second == phase::refused);
+            }
+            if (refused == known && known >= configured_) {
+                return true;
+            }
+        }
+        return false;
+    }
+    /// The cause comes as an event of its own, a little later; a repeated one is suppressed.
+    void refused(clock::time_point now) {
+        if (!all_refused()) {
+            return;
+        }
+        if (fresh_cause_) {
+            down();
+        } else if (!decide_soon_) {
+            decide_soon_ = now + cause_follows;
+        }
+    }
+    /// A broker of the bootstrap list got its number, and perhaps another name.
+    void learned(const connection& which) {
+        auto former = phases_.find(connection{which.client, -1, which.name});
+        if (former == phases_.end()) {
+            former = std::ranges::find_if(phases_, [&which](const auto& each) {
+                return each.first.client == which.client && each.first.id == -1 &&
+                       each.second == phase::up;
+            });
+        }
+        if (former != phases_.end()) {
+            phases_.erase(former);
+            configured_ = 0; // from here on what librdkafka knows counts
+        }
+    }
     void down() {
+        decide_soon_.reset();
         if (state_.what == link::connecting || state_.what == link::up) {
-            state_ = link_state{link::down, cause_, has_cause_ ? detail_ : std::string()};
-            refused_.clear();
+            state_ = link_state{link::down, cause_, detail_};
         }
     }
 
@@ -114,11 +192,11 @@ private:
     link_state state_;
     clock::time_point decide_by_ = (clock::time_point::max)();
     clock::time_point last_answer_ = (clock::time_point::min)();
-    std::map<std::string, int> up_;
-    std::map<std::string, int> refused_; ///< since the last answer
-    bool has_cause_ = false;
+    std::optional<clock::time_point> decide_soon_;
+    std::map<connection, phase> phases_; ///< by client, then broker
+    bool fresh_cause_ = false;           ///< an error was told since the last answer
     std::error_code cause_ = code_of(RD_KAFKA_RESP_ERR__TRANSPORT);
-    std::string detail_;
+    std::string detail_ = "no broker answers";
 };
 
 } // namespace cobus::detail::kafka

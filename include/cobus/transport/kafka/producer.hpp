@@ -31,7 +31,6 @@ public:
     producer(const transport_options& options, std::shared_ptr<cluster_watch> watch, conf_ptr conf)
         : serial_post(options.executor),
           how_(options.how),
-          decision_(options.decision_time),
           watch_(std::move(watch)),
           client_(role::producer, std::move(conf), RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR,
                   watch_),
@@ -67,6 +66,9 @@ public:
             node.ec = errc::closed;
             left(1);
             return taken::done;
+        }
+        if ((before & ~closed_bit) == 0) {
+            busy_since_.store(clock::now().time_since_epoch().count());
         }
         taken what = line_.empty() ? produce(node) : taken::full;
         if (what == taken::full && may_wait) {
@@ -107,7 +109,7 @@ public:
 private:
     static constexpr std::uint64_t closed_bit = std::uint64_t{1} << 63U;
     static constexpr int events_per_run = 64;
-    static constexpr std::chrono::milliseconds tick{1000};
+    static constexpr std::chrono::milliseconds watch_on{1000};
 
     static void on_event(rd_kafka_t* /*client*/, void* self) { static_cast<waker*>(self)->wake(); }
 
@@ -186,21 +188,17 @@ private:
                         node.completed(node);
                         left(1);
                     });
-        due_ = clock::time_point::max();
-        watch_->tick();
-        mind_silence();
+        mind_silence(clock::now());
         tell_state();
         finish_stop();
-        if (started_ != nullptr) {
-            due_ = std::min(due_, watch_->decide_by());
-        }
         set_alarm();
         return more;
     }
+    /// An alarm that comes too early does no harm, so it is not put off.
     void set_alarm() noexcept {
-        if (due_ != alarm_due_ || alarm_due_ <= clock::now()) {
+        if (due_ < alarm_due_ || alarm_due_ <= clock::now()) {
             alarm_due_ = due_;
-            if (due_ != clock::time_point::max()) {
+            if (due_ != (clock::time_point::max)()) {
                 alarm_->set(due_);
             }
         }
@@ -230,7 +228,6 @@ private:
                 node.where.timestamp(time_point(
                     std::chrono::milliseconds(rd_kafka_message_timestamp(report, nullptr))));
                 node.where.way(path::kafka, true);
-                ++acknowledged_;
             }
             ++count;
             node.completed(node);
@@ -262,33 +259,29 @@ private:
         }
     }
 
-    /// While publishes are under way, looks each second whether anything was answered.
+    /// While publishes are under way, answers are due: has the executor look after them. Looks on
+    /// for a second after the last, so that publishing one by one posts nothing.
     void watch_silence() noexcept {
         if (!watching_.load(std::memory_order_relaxed) &&
             !watching_.exchange(true, std::memory_order_acq_rel)) {
             wake();
         }
     }
-    void mind_silence() noexcept {
-        const auto now = clock::now();
-        const std::uint64_t open = under_way_.load(std::memory_order_acquire) & ~closed_bit;
-        if (open == 0) {
-            waiting_since_.reset();
-            if (watching_.exchange(false, std::memory_order_acq_rel) &&
-                (under_way_.load(std::memory_order_acquire) & ~closed_bit) != 0) {
-                watch_silence();
+    void mind_silence(clock::time_point now) noexcept {
+        std::optional<clock::time_point> waiting;
+        if ((under_way_.load(std::memory_order_seq_cst) & ~closed_bit) != 0) {
+            waiting = clock::time_point(clock::duration(busy_since_.load()));
+            watch_until_ = now + watch_on;
+        } else if (now >= watch_until_) {
+            watching_.store(false, std::memory_order_seq_cst);
+            if ((under_way_.load(std::memory_order_seq_cst) & ~closed_bit) != 0) {
+                watch_silence(); // one came in between
             }
-            return;
         }
-        if (!waiting_since_ || acknowledged_ != seen_acknowledged_) {
-            waiting_since_ = now;
-            seen_acknowledged_ = acknowledged_;
+        due_ = watch_->tick(waiting);
+        if (!waiting && now < watch_until_) {
+            due_ = (std::min)(due_, watch_until_);
         }
-        watch_->waiting(*waiting_since_);
-        if (now >= next_look_) {
-            next_look_ = now + tick;
-        }
-        due_ = std::min(due_, next_look_);
     }
 
     // --- the end
@@ -312,7 +305,7 @@ private:
             } else if (now >= deadline_) {
                 give_up();
             } else {
-                due_ = std::min(due_, deadline_);
+                due_ = (std::min)(due_, deadline_);
             }
         }
         if (done != nullptr) {
@@ -336,11 +329,10 @@ private:
             });
         rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
                                           RD_KAFKA_PURGE_F_NON_BLOCKING);
-        due_ = std::min(due_, clock::now() + std::chrono::milliseconds(100));
+        due_ = (std::min)(due_, clock::now() + std::chrono::milliseconds(100));
     }
 
     wire how_;
-    std::chrono::milliseconds decision_;
     std::shared_ptr<cluster_watch> watch_;
     client client_;
     queue_ptr queue_;
@@ -352,16 +344,14 @@ private:
 
     std::atomic<std::uint64_t> under_way_{
         0}; ///< nodes that are ours, and whether new ones are refused
+    std::atomic<std::int64_t> busy_since_{0}; ///< when the first of them came
     std::atomic<bool> watching_{false};
 
     // Of the executor's runs.
     link told_ = link::connecting;
-    std::uint64_t acknowledged_ = 0;
-    std::uint64_t seen_acknowledged_ = 0;
-    std::optional<clock::time_point> waiting_since_;
-    clock::time_point next_look_{};
-    clock::time_point due_ = clock::time_point::max();
-    clock::time_point alarm_due_ = clock::time_point::max();
+    clock::time_point watch_until_{};
+    clock::time_point due_ = (clock::time_point::max)();
+    clock::time_point alarm_due_ = (clock::time_point::max)();
 
     std::mutex stop_guard_;
     operation* stopping_ = nullptr;

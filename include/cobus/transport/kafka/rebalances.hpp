@@ -1,0 +1,128 @@
+#pragma once
+
+#include "../../detail/intern.hpp"
+#include "../transport.hpp"
+#include "assignment.hpp"
+#include "client.hpp"
+#include "handle.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace cobus::detail::kafka {
+
+/// The rebalances of one consumer that wait for the dispatcher's answer, in the order of arrival.
+/// librdkafka waits too: it goes on when it is told to assign or to give up.
+class rebalances {
+public:
+    rebalances(client& of, assignment& partitions) noexcept
+        : client_(&of), partitions_(&partitions) {}
+
+    void add(event_ptr event) {
+        rebalance made;
+        made.epoch = ++epoch_;
+        if (rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+            made.what = signal::assigned;
+        } else {
+            const bool lost = rd_kafka_assignment_lost(client_->get()) != 0;
+            made.what = lost ? signal::lost : signal::revoked;
+        }
+        if (const auto* list = rd_kafka_event_topic_partition_list(event.get())) {
+            for (const auto& each : std::span(list->elems, static_cast<std::size_t>(list->cnt))) {
+                made.partitions.push_back({intern(each.topic), each.partition});
+            }
+        }
+        made.event = std::move(event);
+        waiting_.push_back(std::move(made));
+    }
+
+    /// The one that the dispatcher has to hear of, once.
+    [[nodiscard]] auto next() -> polled {
+        while (!waiting_.empty() && waiting_.front().partitions.empty()) {
+            apply(waiting_.front()); // cooperative: nothing changes, but an answer is due
+            waiting_.pop_front();
+        }
+        polled what;
+        if (waiting_.empty() || waiting_.front().told) {
+            return what;
+        }
+        rebalance& first = waiting_.front();
+        first.told = true;
+        if (first.what != signal::assigned) {
+            stop_reading(first);
+        }
+        what.what = first.what;
+        what.epoch = first.epoch;
+        what.partitions = first.partitions;
+        return what;
+    }
+
+    /// The dispatcher's answer; one to another rebalance than the first is too late.
+    void settle(std::uint32_t epoch) noexcept {
+        if (waiting_.empty() || waiting_.front().epoch != epoch) {
+            return;
+        }
+        apply(waiting_.front());
+        waiting_.pop_front();
+    }
+
+private:
+    struct rebalance {
+        event_ptr event;
+        signal what = signal::none;
+        std::uint32_t epoch = 0;
+        bool told = false;
+        std::vector<topic_partition> partitions;
+    };
+
+    void stop_reading(const rebalance& of) noexcept {
+        for (const topic_partition& each : of.partitions) {
+            if (source* found = partitions_->find(each)) {
+                found->leaving = true;
+            }
+        }
+    }
+
+    void apply(const rebalance& next) noexcept {
+        const bool assign = next.what == signal::assigned;
+        if (assign) {
+            for (const topic_partition& each : next.partitions) {
+                partitions_->add(each, next.epoch);
+            }
+        }
+        const rd_kafka_resp_err_t code =
+            tell(assign, rd_kafka_event_topic_partition_list(next.event.get()));
+        if (!assign) {
+            for (const topic_partition& each : next.partitions) {
+                partitions_->remove(each);
+            }
+        }
+        // While the client closes or was thrown out meanwhile, this is as it must be.
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            client_->watch().log(log_level::debug, rd_kafka_err2str(code));
+        }
+    }
+    [[nodiscard]] auto tell(bool assign, const rd_kafka_topic_partition_list_t* list) noexcept
+        -> rd_kafka_resp_err_t {
+        rd_kafka_t* client = client_->get();
+        if (std::string_view(rd_kafka_rebalance_protocol(client)) != "COOPERATIVE") {
+            return rd_kafka_assign(client, assign ? list : nullptr);
+        }
+        const error_ptr refused(assign ? rd_kafka_incremental_assign(client, list)
+                                       : rd_kafka_incremental_unassign(client, list));
+        return refused ? rd_kafka_error_code(refused.get()) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+
+    client* client_;
+    assignment* partitions_;
+    std::deque<rebalance> waiting_;
+    std::uint32_t epoch_ = 0;
+};
+
+} // namespace cobus::detail::kafka
