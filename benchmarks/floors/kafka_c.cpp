@@ -4,6 +4,7 @@
 //   kafka_c mode=latency    messages= bytes= linger= idempotence=
 //   kafka_c mode=consume    messages= how=batch|poll|events
 //   kafka_c mode=roundtrip  seconds= per_second= bytes=
+#pragma GCC diagnostic ignored "-Wold-style-cast" // in librdkafka's macros
 #include "measure.hpp"
 
 #include <librdkafka/rdkafka.h>
