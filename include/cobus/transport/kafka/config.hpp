@@ -53,6 +53,14 @@ enum class role : unsigned char { producer, consumer };
     return list;
 }
 
+/// A property's value; empty when this librdkafka does not know it.
+[[nodiscard]] inline auto property(const rd_kafka_conf_t* conf, const char* name) -> std::string {
+    std::array<char, 512> value{};
+    std::size_t size = value.size();
+    return rd_kafka_conf_get(conf, name, value.data(), &size) == RD_KAFKA_CONF_OK ? value.data()
+                                                                                  : std::string();
+}
+
 using properties = std::map<std::string, std::string>;
 
 /// What cobus needs of any client. Every value may be overridden by the user's properties.

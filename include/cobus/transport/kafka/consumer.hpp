@@ -201,7 +201,8 @@ private:
         const rd_kafka_resp_err_t code = rd_kafka_event_error(event);
         const char* reason = rd_kafka_event_error_string(event);
         if (rd_kafka_event_error_is_fatal(event) != 0) {
-            fail(code, reason);
+            std::array<char, 512> words{};
+            fail(rd_kafka_fatal_error(client_.get(), words.data(), words.size()), words.data());
             return;
         }
         switch (code) {

@@ -32,9 +32,10 @@ public:
         : serial_post(options.executor),
           how_(options.how),
           watch_(std::move(watch)),
-          client_(role::producer, std::move(conf), RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR,
-                  watch_),
-          queue_(rd_kafka_queue_get_main(client_.get())) {}
+          lingers_(property(conf.get(), "linger.ms") != "0"),
+          client_(std::make_shared<client>(role::producer, std::move(conf),
+                                           RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR, watch_)),
+          queue_(rd_kafka_queue_get_main(client_->get())) {}
 
     ~producer() override {
         topics_.clear();
@@ -102,9 +103,9 @@ public:
         wake();
     }
 
-    [[nodiscard]] auto handle() const noexcept -> rd_kafka_t* { return client_.get(); }
+    [[nodiscard]] auto handle() const noexcept -> rd_kafka_t* { return client_->get(); }
     /// Messages that librdkafka holds, and reports that nobody read.
-    [[nodiscard]] auto held() const noexcept -> int { return rd_kafka_outq_len(client_.get()); }
+    [[nodiscard]] auto held() const noexcept -> int { return rd_kafka_outq_len(client_->get()); }
 
 private:
     static constexpr std::uint64_t closed_bit = std::uint64_t{1} << 63U;
@@ -131,7 +132,7 @@ private:
             }
             bool first_use = false;
             rd_kafka_topic_t* topic =
-                topics_.find(client_.get(), content.interned_topic(), first_use);
+                topics_.find(client_->get(), content.interned_topic(), first_use);
             if (topic == nullptr) {
                 node.ec = errc::no_topic;
                 return taken::done;
@@ -162,7 +163,7 @@ private:
         }
         // The macros for these pairs cast as C does.
         const rd_kafka_resp_err_t code = rd_kafka_producev(
-            client_.get(), RD_KAFKA_VTYPE_RKT, topic, RD_KAFKA_VTYPE_PARTITION, node.partition,
+            client_->get(), RD_KAFKA_VTYPE_RKT, topic, RD_KAFKA_VTYPE_PARTITION, node.partition,
             RD_KAFKA_VTYPE_MSGFLAGS, static_cast<int>(RD_KAFKA_MSG_F_COPY), RD_KAFKA_VTYPE_VALUE,
             payload, out.payload.size(), RD_KAFKA_VTYPE_KEY, key_data, key_size,
             RD_KAFKA_VTYPE_TIMESTAMP, std::int64_t{node.content->time().time_since_epoch().count()},
@@ -239,7 +240,7 @@ private:
         if (code == RD_KAFKA_RESP_ERR__FATAL) {
             std::array<char, 512> reason{};
             const rd_kafka_resp_err_t cause =
-                rd_kafka_fatal_error(client_.get(), reason.data(), reason.size());
+                rd_kafka_fatal_error(client_->get(), reason.data(), reason.size());
             watch_->fatal(cause, reason.data());
         } else {
             watch_->error(code, rd_kafka_event_error_string(event));
@@ -306,6 +307,7 @@ private:
                 give_up();
             } else {
                 due_ = (std::min)(due_, deadline_);
+                send_lingering(now);
             }
         }
         if (done != nullptr) {
@@ -315,6 +317,18 @@ private:
             }
             done->completed(*done);
         }
+    }
+    /// What waits to become a larger batch is sent while somebody flushes.
+    void send_lingering(clock::time_point now) noexcept {
+        if (!lingers_ || now < flush_again_) {
+            return;
+        }
+        constexpr std::chrono::milliseconds flush_time(1000);
+        flush_again_ = now + flush_time;
+        due_ = (std::min)(due_, flush_again_);
+        (void)helper_thread::run([client = client_, flush_time] {
+            rd_kafka_flush(client->get(), static_cast<int>(flush_time.count()));
+        });
     }
     /// Everything that is left fails now; the reports tell what may have been sent.
     void give_up() noexcept {
@@ -327,14 +341,15 @@ private:
                 node.completed(node);
                 left(1);
             });
-        rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-                                          RD_KAFKA_PURGE_F_NON_BLOCKING);
+        rd_kafka_purge(client_->get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                           RD_KAFKA_PURGE_F_NON_BLOCKING);
         due_ = (std::min)(due_, clock::now() + std::chrono::milliseconds(100));
     }
 
     wire how_;
     std::shared_ptr<cluster_watch> watch_;
-    client client_;
+    bool lingers_;
+    std::shared_ptr<client> client_;
     queue_ptr queue_;
     topics topics_;
     waiting_line line_;
@@ -356,6 +371,7 @@ private:
     std::mutex stop_guard_;
     operation* stopping_ = nullptr;
     clock::time_point deadline_{};
+    clock::time_point flush_again_{};
 };
 
 } // namespace cobus::detail::kafka
