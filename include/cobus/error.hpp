@@ -28,6 +28,8 @@ enum class errc {
     already_started, ///< `start` was called before
     behind_failed,   ///< not tried, because an earlier event of the same key failed
     fatal,           ///< the client is beyond repair; the cause is logged
+    no_partition,    ///< the topic has no partition of that number
+    not_assigned,    ///< the partition went to another member meanwhile; nothing was committed
 };
 
 /// Conditions to ask for instead of listing codes: `if (ec == condition::retryable)`.
@@ -128,6 +130,10 @@ private:
             return "not tried: an earlier event of the same key failed";
         case errc::fatal:
             return "the client cannot go on: make a new bus";
+        case errc::no_partition:
+            return "the topic has no such partition: name a lower one, or let the key decide";
+        case errc::not_assigned:
+            return "the partition went to another member: its new owner handles it again";
         }
         return "unknown error of cobus";
     }

@@ -70,7 +70,9 @@ public:
     [[nodiscard]] auto headers() const noexcept -> const cobus::headers& { return headers_; }
     [[nodiscard]] auto headers() noexcept -> cobus::headers& { return headers_; }
     /// True for a tombstone: no payload at all, not even an empty one.
-    [[nodiscard]] auto is_null() const noexcept -> bool { return !has_bytes_ && boxes_ == nullptr; }
+    [[nodiscard]] auto is_null() const noexcept -> bool { 
+        return !has_bytes_ && boxes_ == nullptr && lent_ == nullptr;
+    }
     /// The payload's bytes; empty for a tombstone, and for a typed payload until `ensure_bytes`.
     [[nodiscard]] auto payload() const noexcept -> std::string_view { return bytes_; }
 
@@ -130,8 +132,34 @@ public:
         event->next = boxes_;
         boxes_ = event;
     }
+    /// The typed payload, to lend it: null for bytes.
+    [[nodiscard]] auto published() const noexcept -> const detail::box* { return boxes_; }
+    /// Makes this a second reading of `original`, for another group: it shares the texts and `lent`,
+    /// what `original.published()` was when it was published, or else the bytes. Further forms of
+    /// the payload are each reading's own, so that two groups never race for them. `original` must
+    /// outlive this.
+    void borrow(const message& original, const detail::box* lent) {
+        topic_ = original.topic_;
+        type_ = original.type_;
+        source_ = original.source_;
+        key_ = original.key_;
+        has_key_ = original.has_key_;
+        id_ = original.id_;
+        time_ = original.time_;
+        headers_ = original.headers_;
+        observer_ = original.observer_;
+        observer_owner_ = original.observer_owner_;
+        lent_ = lent;
+        if (lent == nullptr) { // else the original's group may just be making the bytes
+            bytes_ = original.bytes_;
+            has_bytes_ = original.has_bytes_;
+        }
+    }
     /// The contract of the typed payload it was published with, or null for bytes.
     [[nodiscard]] auto contract() const noexcept -> const detail::contract_info* {
+        if (lent_ != nullptr) {
+            return lent_->info;
+        }
         const detail::box* last = boxes_;
         while (last != nullptr && last->next != nullptr) {
             last = last->next;
@@ -141,17 +169,18 @@ public:
 
     /// Makes the bytes from the typed payload, once.
     [[nodiscard]] auto ensure_bytes() -> codec_result {
-        if (has_bytes_ || boxes_ == nullptr) {
+        const detail::box* from = boxes_ != nullptr ? boxes_ : lent_;
+        if (has_bytes_ || from == nullptr) {
             return codec_result();
         }
-        const detail::contract_info& info = *boxes_->info;
+        const detail::contract_info& info = *from->info;
         if (!info.has_codec) {
             return codec_result("the contract of '" + std::string(type_) +
                                 "' names no codec: add `using codec = cobus::json_codec;`");
         }
         std::string& out = text().bytes;
         out.clear();
-        codec_result result = info.encode(*boxes_, out);
+        codec_result result = info.encode(*from, out);
         if (result.ok()) {
             bytes_ = out;
             has_bytes_ = true;
@@ -210,7 +239,7 @@ private:
                 return each;
             }
         }
-        return nullptr;
+        return lent_ != nullptr && lent_->info == &info ? lent_ : nullptr;
     }
     void drop_boxes() noexcept {
         while (boxes_ != nullptr) {
@@ -225,6 +254,7 @@ private:
         std::swap(key_, other.key_);
         std::swap(bytes_, other.bytes_);
         std::swap(boxes_, other.boxes_);
+        std::swap(lent_, other.lent_);
         std::swap(id_, other.id_);
         std::swap(time_, other.time_);
         std::swap(has_key_, other.has_key_);
@@ -243,6 +273,7 @@ private:
     std::string_view key_;
     std::string_view bytes_;
     detail::box* boxes_ = nullptr;
+    const detail::box* lent_ = nullptr; ///< another message's
     message_id id_;
     time_point time_{};
     bool has_key_ = false;
