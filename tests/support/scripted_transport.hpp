@@ -132,7 +132,13 @@ public:
     }
     [[nodiscard]] auto withdraw(publish_node& node) noexcept -> bool override {
         const std::lock_guard lock(guard_);
-        return std::erase(in_line_, &node) > 0;
+        if (std::erase(in_line_, &node) == 0) {
+            return false;
+        }
+        if (on_withdraw) {
+            on_withdraw(node);
+        }
+        return true;
     }
     [[nodiscard]] auto subscribe(const interest& wanted, waker& ready)
         -> std::unique_ptr<stream> override {
@@ -204,6 +210,7 @@ public:
 
     std::function<void(publish_node&)> on_publish;
     std::function<void(publish_node&, std::error_code)> on_answer;
+    std::function<void(publish_node&)> on_withdraw;
     std::optional<std::error_code> answer_at_once; ///< `done` with this
     std::size_t room = 1000000;                    ///< begun at once; the rest stands in line
     std::size_t published = 0;
