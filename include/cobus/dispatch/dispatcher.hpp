@@ -256,7 +256,7 @@ private:
         ++handler.unfinished;
         if (codec_result made = handler.prepare(*of.from.content); !made.ok()) {
             work->ended = result::undecodable(made.problem());
-            send_letter(*work);
+            send_letter(*work); // outside of its lane, which another may hold
             return;
         }
         if (handler.lanes.busy() > 0) { // else nobody is suspended, and no lane can be taken
@@ -371,6 +371,7 @@ private:
             retry(work);
             return;
         case result::kind::dead_letter:
+            keep_lane(work);
             send_letter(work);
             return;
         }
@@ -383,6 +384,7 @@ private:
             return;
         }
         if (policy.exhausted(work.attempt) || !policy.worth_retrying(work.ended.error())) {
+            keep_lane(work);
             send_letter(work);
             return;
         }
@@ -428,7 +430,6 @@ private:
             finish(work);
             return;
         }
-        keep_lane(work);
         host_->send(make_dead_letter(work, group_), *pool_new<letter>(*this, work));
     }
     void letter_sent(job& work, std::error_code ec) {
