@@ -5,6 +5,7 @@
 #include "alarm.hpp"
 #include "assignment.hpp"
 #include "client.hpp"
+#include "leave.hpp"
 #include "rebalances.hpp"
 #include "received.hpp"
 
@@ -30,20 +31,21 @@ public:
                     conf_ptr conf, const interest& wanted, waker& ready)
         : watch_(std::move(watch)),
           gate_(ready),
-          client_(role::consumer, std::move(conf),
-                  RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_REBALANCE |
-                      RD_KAFKA_EVENT_OFFSET_COMMIT,
-                  watch_),
-          partitions_(client_.get(), gate_),
-          rebalances_(client_, partitions_),
+          client_(std::make_shared<client>(role::consumer, std::move(conf),
+                                           RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR |
+                                               RD_KAFKA_EVENT_REBALANCE |
+                                               RD_KAFKA_EVENT_OFFSET_COMMIT,
+                                           watch_)),
+          partitions_(client_->get(), gate_),
+          rebalances_(*client_, partitions_),
           keep_alive_(std::make_shared<alarm>(executor, tick_)) {
-        rd_kafka_poll_set_consumer(client_.get());
-        queue_.reset(rd_kafka_queue_get_consumer(client_.get()));
+        rd_kafka_poll_set_consumer(client_->get());
+        queue_.reset(rd_kafka_queue_get_consumer(client_->get()));
         rd_kafka_queue_cb_event_enable(queue_.get(), &on_event, &gate_);
         subscribe_to(wanted);
         keep_alive_->set(clock::now() + keep_alive_interval);
     }
-    ~consumer_stream() override { silence(); }
+    ~consumer_stream() override { abandon(); }
 
     auto poll(std::span<delivery> room) noexcept -> polled override {
         gate_.look();
@@ -88,14 +90,19 @@ public:
     void close(operation& done) noexcept override {
         closing_ = &done;
         close_by_ = clock::now() + close_limit;
-        const error_ptr refused(rd_kafka_consumer_close_queue(client_.get(), queue_.get()));
-        if (refused) { // as after a fatal error: there is nothing to leave
-            closed_ = true;
+        const error_ptr refused(rd_kafka_consumer_close_queue(client_->get(), queue_.get()));
+        if (refused) { // as after a fatal error
+            close_by_ = clock::now();
         }
         gate_.wake();
     }
 
-    void abandon() noexcept override { silence(); }
+    void abandon() noexcept override {
+        silence();
+        if (!std::exchange(left_, true) && !closed_) {
+            leave_group(client_);
+        }
+    }
 
 private:
     class tick_waker final : public waker {
@@ -117,7 +124,7 @@ private:
 
     void subscribe_to(const interest& wanted) {
         if (wanted.topics.empty()) {
-            rd_kafka_unsubscribe(client_.get());
+            rd_kafka_unsubscribe(client_->get());
             return;
         }
         const partition_list_ptr list(
@@ -125,7 +132,7 @@ private:
         for (const std::string* topic : wanted.topics) {
             rd_kafka_topic_partition_list_add(list.get(), topic->c_str(), RD_KAFKA_PARTITION_UA);
         }
-        const rd_kafka_resp_err_t code = rd_kafka_subscribe(client_.get(), list.get());
+        const rd_kafka_resp_err_t code = rd_kafka_subscribe(client_->get(), list.get());
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
             fail(code, "the subscription was refused");
         }
@@ -171,8 +178,7 @@ private:
                 break;
             }
         }
-        if (closing_ != nullptr && !closed_ &&
-            (rd_kafka_consumer_closed(client_.get()) != 0 || clock::now() >= close_by_)) {
+        if (closing_ != nullptr && !closed_ && rd_kafka_consumer_closed(client_->get()) != 0) {
             closed_ = true;
         }
     }
@@ -183,7 +189,7 @@ private:
         if (what.what != signal::none) {
             return what;
         }
-        if (closed_) {
+        if (closed_ || (closing_ != nullptr && clock::now() >= close_by_)) {
             over_ = true;
             what.what = signal::closed;
             if (operation* done = std::exchange(closing_, nullptr)) {
@@ -202,7 +208,7 @@ private:
         const char* reason = rd_kafka_event_error_string(event);
         if (rd_kafka_event_error_is_fatal(event) != 0) {
             std::array<char, 512> words{};
-            fail(rd_kafka_fatal_error(client_.get(), words.data(), words.size()), words.data());
+            fail(rd_kafka_fatal_error(client_->get(), words.data(), words.size()), words.data());
             return;
         }
         switch (code) {
@@ -305,7 +311,7 @@ private:
     std::shared_ptr<cluster_watch> watch_;
     stream_gate gate_;
     tick_waker tick_{gate_};
-    client client_;
+    std::shared_ptr<client> client_;
     queue_ptr queue_;
     assignment partitions_;
     received_list messages_;
@@ -316,6 +322,7 @@ private:
     clock::time_point close_by_{};
     bool closed_ = false;
     bool over_ = false;
+    bool left_ = false;
     std::error_code failed_;
     bool told_failed_ = false;
     rd_kafka_resp_err_t last_said_ = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -337,7 +344,7 @@ inline void consumer_stream::commit(std::span<const position> positions, std::ui
             element->offset = each.offset;
         }
         if (list->cnt > 0 && !over_) {
-            code = rd_kafka_commit_queue(client_.get(), list.get(), queue_.get(), nullptr, &done);
+            code = rd_kafka_commit_queue(client_->get(), list.get(), queue_.get(), nullptr, &done);
         }
     } catch (...) {
         code = RD_KAFKA_RESP_ERR__FAIL;

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "client.hpp"
+#include "handle.hpp"
+#include "helper_thread.hpp"
+
+#include <chrono>
+#include <memory>
+#include <utility>
+
+namespace cobus::detail::kafka {
+
+/// Leaves a consumer's group on the helper thread and commits nothing: for a stream that is gone
+/// without its close. Others get its partitions at once, and librdkafka gets its answer to a
+/// rebalance that nobody will settle any more: without one, destroying the client hangs for ever.
+inline void leave_group(std::shared_ptr<client> consumer) noexcept {
+    (void)helper_thread::run([consumer = std::move(consumer)] {
+        constexpr std::chrono::milliseconds limit(1000);
+        rd_kafka_t* handle = consumer->get();
+        const queue_ptr queue(rd_kafka_queue_get_consumer(handle));
+        const error_ptr refused(rd_kafka_consumer_close_queue(handle, queue.get()));
+        rd_kafka_assign(handle, nullptr); // what may be waiting for an answer
+        const auto until = std::chrono::steady_clock::now() + limit;
+        while (rd_kafka_consumer_closed(handle) == 0 && std::chrono::steady_clock::now() < until) {
+            const event_ptr event(rd_kafka_queue_poll(queue.get(), 20));
+            if (event && rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_REBALANCE) {
+                rd_kafka_assign(handle, nullptr);
+            }
+        }
+    });
+}
+
+} // namespace cobus::detail::kafka

@@ -1,0 +1,51 @@
+#include "conformance.hpp"
+#include "mock_cluster.hpp"
+
+#include <cobus/kafka.hpp>
+#include <cobus/testing.hpp>
+
+#include <string>
+
+namespace {
+
+using cobus::test::kafka_request;
+using cobus::testing::transport_traits;
+using cobus::testing::without;
+
+/// librdkafka's own mock cluster, one for each case.
+struct mock_fixture {
+    static constexpr transport_traits traits{
+        .exact_publish = without("the mock cluster neither checks sequences nor removes duplicates"),
+        .metadata_commit = without("the mock cluster drops it"),
+        .transactions = without("they are another issue"),
+        .max_payload = 900'000,
+        .too_large = 1'100'000};
+
+    [[nodiscard]] auto transport() const -> cobus::transport_factory { return cobus::kafka(); }
+    void configure(cobus::settings& how) const {
+        how.kafka(true)
+            .brokers(cluster.brokers())
+            .property("fetch.wait.max.ms", "10")
+            .property("reconnect.backoff.max.ms", "200")
+            .property("session.timeout.ms", "3000")
+            .property("heartbeat.interval.ms", "500");
+    }
+    void create_topic(const std::string& name, int partitions) {
+        cluster.create_topic(name, partitions);
+    }
+    /// Answers come again when the broker does: nothing is acknowledged meanwhile.
+    void stall() { cluster.down(); }
+    void resume() { cluster.up(); }
+    void disturb() {
+        cluster.push_errors(kafka_request::produce,
+                            {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, RD_KAFKA_RESP_ERR__TRANSPORT});
+    }
+    void down() { cluster.down(); }
+    void up() { cluster.up(); }
+
+    cobus::test::mock_cluster cluster;
+};
+
+} // namespace
+
+TEST_CASE("Kafka conforms on the mock cluster") { cobus::test::run_conformance<mock_fixture>(); }
