@@ -116,7 +116,9 @@ public:
         }
         if (stream_ == nullptr) {
             state_ = phase::closed;
+            return;
         }
+        stream_->drain();
     }
     [[nodiscard]] auto closed() const noexcept -> bool { return state_ == phase::closed; }
     [[nodiscard]] auto unfinished() const noexcept -> std::size_t { return records_; }

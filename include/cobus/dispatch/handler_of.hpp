@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../detail/guarded_executor.hpp"
 #include "../detail/queue.hpp"
 #include "context.hpp"
 #include "registration.hpp"
@@ -9,6 +10,7 @@
 #include <concepts>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -97,6 +99,7 @@ public:
         for (const auto& each : workers_) {
             if (each->current != nullptr && !each->cancelled && wanted(*each->current, argument)) {
                 each->cancelled.store(true, std::memory_order_relaxed);
+                const std::lock_guard lock(*each->guard);
                 each->signal.emit(net::cancellation_type::all);
             }
         }
@@ -172,7 +175,9 @@ private:
         worker& made = *workers_.back();
         work.run_by = &made;
         made.current = &work;
-        net::co_spawn(host().executor(), serve(*this, made),
+        const net::any_io_executor executor =
+            guarded_executor::around(host().executor(), made.guard);
+        net::co_spawn(executor, serve(*this, made),
                       net::bind_cancellation_slot(made.signal.slot(), worker_end(made)));
     }
 

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 namespace cobus::detail {
@@ -37,6 +38,8 @@ public:
     worker* queue_next = nullptr;
     handler_slot resume;
     net::cancellation_signal signal;
+    /// Held while another thread resumes the coroutine, and to emit the signal.
+    std::shared_ptr<std::recursive_mutex> guard = std::make_shared<std::recursive_mutex>();
 
 private:
     class waiting { // a class with a constructor: GCC 12 destroys capturing lambdas twice here

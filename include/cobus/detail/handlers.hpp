@@ -1,0 +1,126 @@
+#pragma once
+
+#include "../error.hpp"
+#include "gcc12.hpp"
+#include "submit.hpp"
+
+#include <concepts>
+#include <string>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace cobus {
+namespace detail {
+
+template <class T> inline constexpr bool is_taken = false;
+template <class E> inline constexpr bool is_taken<taken_event<E>> = true;
+template <class T>
+inline constexpr bool is_in_place = false;
+template <class E>
+inline constexpr bool is_in_place<std::in_place_type_t<E>> = true;
+
+/// The topics that a handler of `E` reads.
+template <class E> [[nodiscard]] auto topics_of(route_table& routes)
+    -> std::vector<const std::string*> {
+    std::vector<const std::string*> all;
+    if constexpr (topic_is_text<E>) {
+        all.push_back(routes.topic(contract<E>::topic));
+    } else {
+        static_assert(
+            requires { contract<E>::topics; }, "cobus: the topic comes from the event: list what "
+                                               "it can be in contract<E>::topics to handle it");
+        for (const auto& each : contract<E>::topics) {
+            all.push_back(routes.topic(each));
+        }
+    }
+    return all;
+}
+
+/// Completes with the code alone.
+template <class Handler> class without_receipt {
+public:
+    using executor_type = net::associated_executor_t<Handler, net::any_io_executor>;
+    using allocator_type = net::associated_allocator_t<Handler>;
+    using cancellation_slot_type = net::associated_cancellation_slot_t<Handler>;
+
+    without_receipt(Handler handler, const net::any_io_executor& fallback)
+        : executor_(net::get_associated_executor(handler, fallback)),
+          handler_(std::move(handler)) {}
+
+    [[nodiscard]] auto get_executor() const noexcept -> executor_type { return executor_; }
+    [[nodiscard]] auto get_allocator() const noexcept -> allocator_type {
+        return net::get_associated_allocator(handler_);
+    }
+    [[nodiscard]] auto get_cancellation_slot() const noexcept -> cancellation_slot_type {
+        return net::get_associated_cancellation_slot(handler_);
+    }
+    void operator()(std::error_code ec, const receipt& /*unused*/) { std::move(handler_)(ec); }
+
+private:
+    executor_type executor_;
+    Handler handler_;
+};
+
+class initiate_call {
+public:
+    explicit initiate_call(prepared what) noexcept : what_(std::move(what)) {}
+
+    template <class Handler> void operator()(Handler&& handler) {
+        const net::any_io_executor fallback = what_.core().executor();
+        if (what_.core().in_process()) {
+            what_.op().until_handled = true;
+        } else {
+            what_.op().ec = errc::not_in_process; // refused before it is submitted
+        }
+        initiate_publish go(std::move(what_));
+        go(without_receipt<std::decay_t<Handler>>(std::forward<Handler>(handler), fallback));
+    }
+
+private:
+    prepared what_;
+};
+
+/// For `try_publish`: logs what fails later.
+class log_failure final : public internal_send {
+public:
+    explicit log_failure(bus_core& core) noexcept : core_(&core) {}
+    void sent(std::error_code ec) noexcept override {
+        bus_core& core = *core_;
+        pool_delete(this);
+        if (ec && ec != errc::closed) {
+            core.log(log_level::warning,
+                     "an event of try_publish was not published: " + ec.message());
+        }
+    }
+
+private:
+    bus_core* core_;
+};
+
+[[nodiscard]] inline auto submit_without_waiting(prepared what) -> std::error_code {
+    bus_core& core = what.core();
+    publisher& all = core.publishes();
+    publish_op& op = what.op();
+    switch (all.submit(op, false)) {
+    case taken::full:
+        return errc::queue_full;
+    case taken::done:
+        return op.ec;
+    case taken::pending:
+        break;
+    }
+    core.tell_when_sent(what.take(), *pool_new<log_failure>(core));
+    return std::error_code();
+}
+
+} // namespace detail
+
+/// What `publish` takes: an event with a contract, one given by `take`, or a message made by hand.
+template <class E>
+concept event_argument =
+    event<std::remove_cvref_t<E>> || detail::is_taken<std::remove_cvref_t<E>> ||
+    std::same_as<std::remove_cvref_t<E>, message>;
+
+} // namespace cobus

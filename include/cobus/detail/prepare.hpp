@@ -1,0 +1,171 @@
+#pragma once
+
+#include "../error.hpp"
+#include "../publish_options.hpp"
+#include "bus_core.hpp"
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace cobus::detail {
+
+/// A publish that is ready to be submitted; goes back to its pool if it never is.
+class prepared {
+public:
+    prepared(std::shared_ptr<bus_core> core, publish_op& op) noexcept
+        : core_(std::move(core)), op_(&op) {}
+    prepared(prepared&& other) noexcept
+        : core_(std::move(other.core_)), op_(std::exchange(other.op_, nullptr)) {}
+    auto operator=(prepared&&) -> prepared& = delete;
+    prepared(const prepared&) = delete;
+    auto operator=(const prepared&) -> prepared& = delete;
+    ~prepared() {
+        if (op_ != nullptr) {
+            core_->publishes().release(*op_);
+        }
+    }
+
+    [[nodiscard]] auto core() const noexcept -> bus_core& { return *core_; }
+    [[nodiscard]] auto shared_core() const noexcept -> const std::shared_ptr<bus_core>& {
+        return core_;
+    }
+    [[nodiscard]] auto op() const noexcept -> publish_op& { return *op_; }
+    auto take() noexcept -> publish_op& { return *std::exchange(op_, nullptr); }
+
+private:
+    std::shared_ptr<bus_core> core_;
+    publish_op* op_;
+};
+
+/// The text of a rule: a view where it points into the event or the program, else `copy(text)`.
+template <class E, class Rule, class View, class Copy>
+void say(const Rule& rule, const E& event, View view, Copy copy) {
+    using said = decltype(rule_of(rule, event));
+    using plain = std::remove_cvref_t<said>;
+    if constexpr (is_optional<plain>) {
+        if (const auto& maybe = rule_of(rule, event)) {
+            std::string scratch;
+            copy(view_of(*maybe, scratch));
+        }
+    } else if constexpr (textual<plain> && (std::is_lvalue_reference_v<said> ||
+                                            std::is_same_v<plain, std::string_view>)) {
+        view(std::string_view(rule_of(rule, event)));
+    } else {
+        std::string scratch;
+        const plain value = rule_of(rule, event);
+        copy(view_of(value, scratch));
+    }
+}
+
+/// Fills a message from the contract of the event that it already owns.
+template <class E> void describe(message& content, const E& event, bus_core& core, publish_op& op) {
+    using rules = contract<E>;
+    const route& known = core.routes().find(info_of<E>());
+    op.when_away = known.when_away;
+    const auto type_view = [&content](std::string_view text) { content.type_view(text); };
+    const auto type_copy = [&content](std::string_view text) { content.type(text); };
+    say(rules::type, event, type_view, type_copy);
+    if constexpr (topic_is_text<E>) {
+        content.topic(known.topic);
+    } else {
+        const auto set_topic = [&](std::string_view text) {
+            if (!is_topic_name(text)) {
+                throw error(errc::no_topic,
+                            "the event's topic '" + std::string(text) + "' is no topic name");
+            }
+            content.topic(core.routes().topic(text));
+        };
+        say(rules::topic, event, set_topic, set_topic);
+    }
+    if constexpr (has_key<E>) {
+        const auto key_view = [&content](std::string_view text) { content.key_view(text); };
+        const auto key_copy = [&content](std::string_view text) { content.key(text); };
+        say(rules::key, event, key_view, key_copy);
+    }
+    if constexpr (requires { rules::id; }) {
+        const auto set_id = [&content](std::string_view text) {
+            content.id(message_id::from_text(text));
+        };
+        say(rules::id, event, set_id, set_id);
+    }
+    if constexpr (requires { rules::time; }) {
+        content.time(std::chrono::floor<std::chrono::milliseconds>(rule_of(rules::time, event)));
+    }
+    content.source_view(core.source());
+}
+
+inline void apply(const publish_options& said, message& content, publish_op& op) {
+    if (said.key()) {
+        content.key(*said.key());
+    }
+    for (const header& each : said.headers()) {
+        each.value ? content.headers().add(each.name, *each.value)
+                   : content.headers().add_null(each.name);
+    }
+    if (said.id()) {
+        content.id(*said.id());
+    }
+    if (said.time()) {
+        content.time(*said.time());
+    }
+    op.partition = said.partition();
+    if (said.deadline()) {
+        op.deadline = std::chrono::steady_clock::now() + *said.deadline();
+    }
+}
+
+/// Gives what nobody said: the time and the id.
+inline void complete(message& content) {
+    const time_point now = coarse_now();
+    if (content.time() == time_point()) {
+        content.time(now);
+    }
+    if (content.id().empty()) {
+        content.id(message_id::make(now));
+    }
+}
+
+/// Reads the event: copies or moves it into a message of its own. Whatever throws here, throws at
+/// the call.
+template <class E, class... Args>
+[[nodiscard]] auto prepare(const std::shared_ptr<bus_core>& core, const publish_options* said,
+                           Args&&... args) -> prepared {
+    prepared made(core, *core->publishes().make());
+    publish_op& op = made.op();
+    op.content = make_message();
+    typed_box<E>* event = make_box<E>(std::forward<Args>(args)...);
+    op.content->adopt(event);
+    describe<E>(*op.content, event->value, *core, op);
+    if (said != nullptr) {
+        apply(*said, *op.content, op);
+    }
+    complete(*op.content);
+    return made;
+}
+
+/// The same for a message that the caller made.
+[[nodiscard]] inline auto prepare_message(const std::shared_ptr<bus_core>& core,
+                                          const publish_options* said, message content)
+    -> prepared {
+    if (!is_topic_name(content.topic())) {
+        throw error(errc::no_topic,
+                    "the message's topic '" + std::string(content.topic()) + "' is no topic name");
+    }
+    prepared made(core, *core->publishes().make());
+    publish_op& op = made.op();
+    op.content = make_message();
+    *op.content = std::move(content);
+    op.content->topic(core->routes().topic(op.content->topic()));
+    op.when_away = core->options().when_away;
+    if (said != nullptr) {
+        apply(*said, *op.content, op);
+    }
+    complete(*op.content);
+    return made;
+}
+
+} // namespace cobus::detail
