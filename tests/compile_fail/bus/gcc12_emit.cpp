@@ -1,0 +1,18 @@
+// expects: cobus: GCC 12 would destroy this temporary twice inside co_await: give it a name first
+// compiler: GNU 12
+#include <cobus/cobus.hpp>
+
+#include <string>
+
+struct inner {
+    std::string text;
+};
+struct note {
+    inner content;
+};
+
+template <> struct cobus::contract<note> {
+    static constexpr std::string_view type = "note", topic = "notes";
+};
+
+cobus::net::awaitable<void> wrong(cobus::bus& bus) { co_await bus.emit<note>(inner{"hello"}); }
