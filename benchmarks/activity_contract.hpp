@@ -8,12 +8,10 @@
 
 template <> struct cobus::contract<floors::activity_props> {
     using props = floors::activity_props;
-    static constexpr auto fields =
-        cobus::fields(cobus::field("geo_location", &props::geo_location),
-                      cobus::field("ip_address", &props::ip_address),
-                      cobus::field("device", &props::device),
-                      cobus::field("browser", &props::browser),
-                      cobus::field("platform", &props::platform));
+    static constexpr auto fields = cobus::fields(
+        cobus::field("geo_location", &props::geo_location),
+        cobus::field("ip_address", &props::ip_address), cobus::field("device", &props::device),
+        cobus::field("browser", &props::browser), cobus::field("platform", &props::platform));
 };
 
 template <> struct cobus::contract<floors::activity_request> {
@@ -35,7 +33,6 @@ template <> struct cobus::contract<floors::activity_event> {
         cobus::field("entity_type", &event::entity_type),
         cobus::field("entity_id", &event::entity_id),
         cobus::field("session_id", &event::session_id), cobus::field("props", &event::props),
-        cobus::field("request", &event::request),
-        cobus::field("occurred_at", &event::occurred_at));
+        cobus::field("request", &event::request), cobus::field("occurred_at", &event::occurred_at));
     using codec = cobus::json_codec;
 };

@@ -37,7 +37,6 @@ struct blob_codec {
     }
 };
 
-
 } // namespace bench
 
 template <> struct cobus::contract<bench::blob> {

@@ -5,7 +5,8 @@
 //   kafka mode=consume    messages=
 //   kafka mode=roundtrip  seconds= per_second= bytes=
 //
-// linger and idempotence are cobus's own unless given. envelope=1: a key of 8 bytes, and CloudEvents in headers.
+// linger and idempotence are cobus's own unless given. envelope=1: a key of 8 bytes, and
+// CloudEvents in headers.
 #include "events.hpp"
 #include "floors/measure.hpp"
 
@@ -34,7 +35,8 @@ auto settings_of(const arguments& args) -> cobus::settings {
         .topic("benchmark", args.text("topic", "cobus"))
         .group_id(args.text("group", "cobus-" + std::to_string(now_ns())));
     const std::pair<const char*, const char*> properties[] = {
-        {"linger", "linger.ms"}, {"compression", "compression.codec"},
+        {"linger", "linger.ms"},
+        {"compression", "compression.codec"},
         {"queued.min.messages", "queued.min.messages"}};
     for (const auto& [name, property] : properties) {
         if (const std::string value = args.text(name, ""); !value.empty()) {

@@ -5,7 +5,8 @@
 
 namespace floors {
 
-/// An event of a community site's activity log; `make_activity_event` gives one of 507 bytes of JSON.
+/// An event of a community site's activity log; `make_activity_event` gives one of 507 bytes of
+/// JSON.
 struct activity_props {
     std::string geo_location, ip_address, device, browser, platform;
     friend auto operator==(const activity_props&, const activity_props&) -> bool = default;
@@ -31,8 +32,8 @@ struct activity_event {
     made.entity_id = "parallel-consumer2020";
     made.session_id = "s-651d408a458312";
     made.props = activity_props{"UTC+01:00", "198.51.100.171", "Desktop", "Safari", "MacOS"};
-    made.request = activity_request{
-        "POST", "/api/parallel-consumer/communities/parallel-consumer", "198.51.100.171"};
+    made.request = activity_request{"POST", "/api/parallel-consumer/communities/parallel-consumer",
+                                    "198.51.100.171"};
     made.occurred_at = std::chrono::sys_time<std::chrono::milliseconds>(
         std::chrono::milliseconds(1'589'976'355'250));
     return made;

@@ -21,8 +21,8 @@
 #include <utility>
 #include <vector>
 
-/// Programs that carry events from one publisher to some handlers on one thread, as cheaply as a few
-/// lines can. Each `run` carries `count` events and returns what the handlers added up.
+/// Programs that carry events from one publisher to some handlers on one thread, as cheaply as a
+/// few lines can. Each `run` carries `count` events and returns what the handlers added up.
 namespace floors {
 
 /// Whether a handler returns at once or suspends once.
@@ -142,7 +142,9 @@ public:
 
 private:
     ring_of_tasks(asio::io_context& io, std::vector<handler_of<task>> all)
-        : events_(make_events()), handlers_(std::move(all)), ring_(io, [this] { sleeper_.resume(); }) {}
+        : events_(make_events()),
+          handlers_(std::move(all)),
+          ring_(io, [this] { sleeper_.resume(); }) {}
 
     struct more {
         ring_of_tasks& self;

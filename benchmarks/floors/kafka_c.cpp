@@ -1,9 +1,8 @@
 // librdkafka as one uses it in C: delivery callbacks, a polling thread, no layer between.
 //
-//   kafka_c mode=produce    messages= bytes= window= linger= idempotence= key= headers= compression=
-//   kafka_c mode=latency    messages= bytes= linger= idempotence=
-//   kafka_c mode=consume    messages= how=batch|poll|events
-//   kafka_c mode=roundtrip  seconds= per_second= bytes=
+//   kafka_c mode=produce    messages= bytes= window= linger= idempotence= key= headers=
+//   compression= kafka_c mode=latency    messages= bytes= linger= idempotence= kafka_c mode=consume
+//   messages= how=batch|poll|events kafka_c mode=roundtrip  seconds= per_second= bytes=
 #pragma GCC diagnostic ignored "-Wold-style-cast" // in librdkafka's macros
 #include "measure.hpp"
 
@@ -65,7 +64,8 @@ auto make_producer(const arguments& args, produced& state) -> rd_kafka_t* {
 class source {
 public:
     explicit source(const arguments& args)
-        : payload_(args.number("bytes", 100), 'x'), keyed_(args.number("key", 0) != 0),
+        : payload_(args.number("bytes", 100), 'x'),
+          keyed_(args.number("key", 0) != 0),
           headers_(args.number("headers", 0)) {
         for (int i = 0; i < 1000; ++i) {
             keys_.push_back("key-" + std::to_string(1000 + i));
@@ -101,9 +101,12 @@ public:
 private:
     static constexpr const char* names[] = {"ce_specversion", "ce_id",   "ce_type",
                                             "ce_source",      "ce_time", "content-type"};
-    static constexpr const char* values[] = {
-        "1.0",     "0190163d-8694-739b-aea5-966c26f8ad91", "benchmark.event", "/benchmark",
-        "2026-01-01T00:00:00.000Z", "application/json"};
+    static constexpr const char* values[] = {"1.0",
+                                             "0190163d-8694-739b-aea5-966c26f8ad91",
+                                             "benchmark.event",
+                                             "/benchmark",
+                                             "2026-01-01T00:00:00.000Z",
+                                             "application/json"};
 
     std::string payload_;
     bool keyed_;

@@ -13,8 +13,8 @@
 
 namespace floors {
 
-/// A bounded ring between one publisher and one consumer on one thread. The consumer is woken by one
-/// post for all that is published until it runs; a full ring suspends the publisher, which the
+/// A bounded ring between one publisher and one consumer on one thread. The consumer is woken by
+/// one post for all that is published until it runs; a full ring suspends the publisher, which the
 /// consumer resumes when the ring is empty.
 class ring {
 public:

@@ -16,8 +16,8 @@
 
 namespace floors {
 
-/// A bounded ring under a mutex: the publisher on one thread, the handlers on another, each side woken
-/// by one post when it sleeps. The consumer takes up to `Batch` events under one lock.
+/// A bounded ring under a mutex: the publisher on one thread, the handlers on another, each side
+/// woken by one post when it sleeps. The consumer takes up to `Batch` events under one lock.
 template <std::size_t Batch>
 class mutex_ring {
 public:
@@ -93,8 +93,9 @@ private:
             }
             if (from.publisher_ && from.written_ - from.read_ <= capacity / 2) {
                 from.write(*from.late_);
-                asio::post(from.here_,
-                           [publisher = std::exchange(from.publisher_, nullptr)] { publisher.resume(); });
+                asio::post(from.here_, [publisher = std::exchange(from.publisher_, nullptr)] {
+                    publisher.resume();
+                });
             }
         }
     };
