@@ -472,6 +472,19 @@ TEST_CASE("stop is over when all is, by its deadline in every state") {
         CHECK(two.ec == errc::timed_out);
         CHECK(bench.to_memory.empty()); // nobody reads from it any more
     }
+    SUBCASE("connected again, with events that the client had given up") {
+        bench.connected();
+        sent& one = bench.publish("1");
+        sent& two = bench.publish("2");
+        bench.kafka->answer_at(1, errc::timed_out); // 2 waits for 1
+        bench.time.settle();
+        bench.kafka->answer_at_once = std::error_code();
+        stop(1h);
+        CHECK(one.ec == errc::timed_out);
+        CHECK_FALSE(two.ec);
+        CHECK(bench.to_memory.empty());
+        CHECK(bench.to_kafka == names{"1", "2", "2"});
+    }
     SUBCASE("failed") {
         bench.start();
         bench.kafka->is(cobus::link::failed);

@@ -84,12 +84,15 @@ public:
 
     /// The way of an event that is published now.
     [[nodiscard]] auto way_of_new(state at) const noexcept -> step {
-        const step free = way(place::held, next_sequence_, at);
+        const step free = way(place::held, next_sequence_, at, when_away_);
         return (waiting_.empty() && !sending_) || free == step::refuse ? free : step::hold;
     }
-    /// The way of the oldest that waits; there is one.
-    [[nodiscard]] auto way_of_oldest(state at) const noexcept -> step {
-        return way(waiting_.front()->where_now, waiting_.front()->sequence, at);
+    /// The way of the oldest that waits; there is one. When `stopping`, nobody reads from memory
+    /// any more, so only Kafka is left.
+    [[nodiscard]] auto way_of_oldest(state at, bool stopping) const noexcept -> step {
+        const bool kafka_only = stopping && when_away_ == policy::deliver;
+        return way(waiting_.front()->where_now, waiting_.front()->sequence, at,
+                   kafka_only ? policy::wait : when_away_);
     }
 
     /// A new one takes its place.
@@ -129,21 +132,22 @@ public:
 private:
     /// The rule that keeps the order: an event goes one way only when no older one is still on the
     /// other. Docs: degradation.md.
-    [[nodiscard]] auto way(place from, std::uint64_t sequence, state at) const noexcept -> step {
+    [[nodiscard]] auto way(place from, std::uint64_t sequence, state at, policy how) const noexcept
+        -> step {
         if (at == state::failed) {
             return step::refuse;
         }
         if (at == state::connecting) {
             return step::hold;
         }
-        if (from == place::returned && when_away_ == policy::deliver) {
+        if (from == place::returned && how == policy::deliver) {
             const bool older = !in_client_.empty() && in_client_.front()->sequence < sequence;
             return older ? step::hold : step::to_memory;
         }
         if (at == state::connected) {
             return in_memory_ > 0 ? step::hold : step::to_kafka;
         }
-        switch (when_away_) {
+        switch (how) {
         case policy::deliver:
             return in_client_.empty() ? step::to_memory : step::hold;
         case policy::wait:

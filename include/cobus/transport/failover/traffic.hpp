@@ -262,9 +262,9 @@ private:
             if (line.waiting().empty()) {
                 return false;
             }
-            way = line.way_of_oldest(gate_);
-            if (way == step::hold || (way == step::to_memory && stop_at_)) {
-                return false; // when stopping, nobody reads from memory any more
+            way = line.way_of_oldest(gate_, stop_at_.has_value());
+            if (way == step::hold) {
+                return false;
             }
             next = line.waiting().front();
             outer = next->outer;
