@@ -119,8 +119,8 @@ public:
         ++count;
     }
     std::string may_repeat; ///< a topic
-    int reordered = 0;
-    int count = 0;
+    std::atomic<int> reordered{0};
+    std::atomic<int> count{0};
 
 private:
     std::mutex guard_;
@@ -200,6 +200,7 @@ TEST_CASE("publishers on several threads keep their order while Kafka comes and 
         for (std::thread& thread : threads) {
             thread.join();
         }
+        CHECK(in_kafka.reordered == 0); // at the stop, what the client gave up may go there again
         kafka.is(cobus::link::up);
         whole.stop(cobus::failover::clock::time_point(24h * 365), stopped);
         while (!stopped.over.load()) {
@@ -215,7 +216,6 @@ TEST_CASE("publishers on several threads keep their order while Kafka comes and 
         REQUIRE(node.content != nullptr);
     }
     CHECK(in_memory.reordered == 0);
-    CHECK(in_kafka.reordered == 0);
     MESSAGE("to Kafka " << in_kafka.count << ", in process " << in_memory.count << ", withdrawn "
                         << withdrawn << ", changes " << changes.wakes);
     CHECK(in_memory.count > 0);
