@@ -3,7 +3,9 @@
 #include "../dispatch/dispatcher.hpp"
 #include "../settings.hpp"
 #include "alarm.hpp"
+#include "handler_list.hpp"
 #include "home.hpp"
+#include "home_parts.hpp"
 #include "publisher.hpp"
 #include "routes.hpp"
 #include "service.hpp"
@@ -43,9 +45,9 @@ public:
           dispatcher_(*this, options_.group_id, limits(settings_)),
           alarm_(std::in_place, executor_),
           stream_ready_(*this),
-          state_changed_(*this) {
-        starting_.core = stopping_.core = this;
-    }
+          state_changed_(*this),
+          starting_(*this),
+          stopping_(*this) {}
     ~bus_core() { end_everything(); }
 
     /// Second step of construction, once a shared pointer holds this.
@@ -85,10 +87,10 @@ public:
         stop_requested_.store(true, std::memory_order_release);
         wake();
     }
-    void send(message_ptr content, internal_send& who) override {
+    void send(message_ptr content, policy when_away, internal_send& who) override {
         publish_op* op = publisher_.make();
         op->content = std::move(content);
-        op->when_away = options_.when_away;
+        op->when_away = when_away;
         auto* waiting = pool_new<internal_waiter>(who);
         (void)publisher_.attach(*op, *waiting); // nothing can have ended yet
         if (publisher_.submit(*op, true) == taken::done) {
@@ -180,50 +182,7 @@ public:
     }
 
 private:
-    class internal_waiter final : public completion<std::error_code, receipt> {
-    public:
-        explicit internal_waiter(internal_send& who) noexcept
-            : completion(&run, &drop), who_(&who) {}
-
-    private:
-        static void run(completion* self, const net::any_io_executor* /*here*/,
-                        bool /*inline_allowed*/, std::error_code ec, receipt /*where*/) {
-            internal_send* who = static_cast<internal_waiter*>(self)->who_;
-            pool_delete(static_cast<internal_waiter*>(self));
-            who->sent(ec);
-        }
-        static void drop(completion* self) noexcept {
-            run(self, nullptr, false, make_error_code(errc::closed), receipt());
-        }
-        internal_send* who_;
-    };
-
     enum class phase : unsigned char { idle, starting, running, draining, flushing, over };
-
-    /// An operation of the transport's whose end wakes the home.
-    struct step final : operation {
-        bus_core* core = nullptr;
-        std::atomic<bool> over{false};
-
-        step() {
-            completed = [](operation& self) noexcept {
-                auto& me = static_cast<step&>(self);
-                me.over.store(true, std::memory_order_release);
-                me.core->wake();
-            };
-        }
-        [[nodiscard]] auto take() noexcept -> bool {
-            return over.exchange(false, std::memory_order_acq_rel);
-        }
-    };
-    class core_waker final : public waker {
-    public:
-        explicit core_waker(bus_core& core) noexcept : core_(&core) {}
-        void wake() noexcept override { core_->wake(); }
-
-    private:
-        bus_core* core_;
-    };
 
     [[nodiscard]] static auto limits(const settings& how) -> dispatch_limits {
         dispatch_limits made;
@@ -379,8 +338,7 @@ private:
             if (each->close_requested.load(std::memory_order_acquire) && !each->closing) {
                 each->closing = true;
                 dispatcher_.drop_handler(*each);
-                each->cancel([](const job& /*work*/, const void* /*argument*/) { return true; },
-                             nullptr);
+                each->cancel([](const job& /*work*/) { return true; });
                 each->dismiss();
             }
         }
@@ -408,7 +366,7 @@ private:
             return;
         }
         announced_ = wanted.topics;
-        if (dispatcher_.source() == nullptr) {
+        if (!dispatcher_.is_open()) {
             dispatcher_.open(transport_->subscribe(wanted, stream_ready_));
         } else {
             dispatcher_.announce(wanted);
@@ -593,10 +551,10 @@ private:
     dispatcher dispatcher_;
     std::optional<alarm> alarm_;
     std::optional<net::executor_work_guard<net::any_io_executor>> work_;
-    core_waker stream_ready_;
-    core_waker state_changed_;
-    step starting_;
-    step stopping_;
+    home_waker stream_ready_;
+    home_waker state_changed_;
+    home_operation starting_;
+    home_operation stopping_;
     status_queue starting_waiters_;
     std::vector<std::shared_ptr<registration>> known_;
     std::vector<const std::string*> announced_;

@@ -43,7 +43,7 @@ public:
     virtual void ready(worker& free) noexcept = 0;
     virtual void request_stop() noexcept = 0;
     /// Publishes; `who` hears of it on a later run of the home.
-    virtual void send(message_ptr content, internal_send& who) = 0;
+    virtual void send(message_ptr content, policy when_away, internal_send& who) = 0;
     virtual void log(log_level level, std::string_view text) noexcept = 0;
     /// Keeps the bus's memory alive for a coroutine of its own.
     [[nodiscard]] virtual auto keep() -> std::shared_ptr<void> = 0;
@@ -91,7 +91,7 @@ public:
     /// Home only: a worker told through `host().ready` can be used again.
     virtual void take_back(worker& free) noexcept = 0;
     /// Asks running handlers to end, where `wanted` says so.
-    virtual void cancel(bool (*wanted)(const job&, const void*), const void* argument) noexcept = 0;
+    virtual void cancel(bool (*wanted)(const job&)) noexcept = 0;
     /// Ends idle workers; busy ones end when their handler does.
     virtual void dismiss() noexcept = 0;
     /// True when no coroutine of its own is left.

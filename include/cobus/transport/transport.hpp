@@ -120,8 +120,11 @@ struct interest {
 struct stream_traits {
     std::size_t commit_messages = 1000;              ///< commit after so many finished messages
     std::chrono::milliseconds commit_interval{1000}; ///< or this long after the first of them
-    bool dies_with_process =
-        false; ///< what is not handled by the end of `stop` is lost: drain it all
+    /// What is not handled by the end of `stop` is lost: drain it all.
+    bool dies_with_process = false;
+    /// Commit no sooner than is said above. What dies with the process is else committed whenever
+    /// there is nothing to do, because publishers may wait for the room.
+    bool commits_cost = false;
 };
 
 /// One group's subscription. The dispatcher serialises all calls; they never block. A wake may come

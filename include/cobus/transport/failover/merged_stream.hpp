@@ -35,6 +35,7 @@ public:
     [[nodiscard]] auto traits() const noexcept -> stream_traits override {
         stream_traits both = kafka_.from->traits();
         both.dies_with_process = memory_.from->traits().dies_with_process;
+        both.commits_cost = true;
         return both;
     }
 
