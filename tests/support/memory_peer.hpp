@@ -96,8 +96,10 @@ public:
     auto step(std::size_t room = 16) -> cobus::signal {
         std::vector<cobus::delivery> space(room);
         const cobus::polled told = stream_->poll(space);
-        epoch = told.epoch;
-        partitions.assign(told.partitions.begin(), told.partitions.end());
+        if (told.what != cobus::signal::none && told.what != cobus::signal::messages) {
+            epoch = told.epoch;
+            partitions.assign(told.partitions.begin(), told.partitions.end());
+        }
         if (told.what == cobus::signal::messages) {
             got.insert(got.end(), space.begin(),
                        space.begin() + static_cast<std::ptrdiff_t>(told.count));

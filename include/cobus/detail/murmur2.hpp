@@ -48,7 +48,8 @@ namespace cobus::detail {
 [[nodiscard]] inline auto partition_of(std::string_view key, std::uint32_t partitions) noexcept
     -> std::uint32_t {
     const std::uint32_t hash = murmur2(key) & 0x7fffffffU;
-    return std::has_single_bit(partitions) ? hash & (partitions - 1) : hash % partitions;
+    // Not std::has_single_bit, which is a call where the instruction may be missing.
+    return (partitions & (partitions - 1)) == 0 ? hash & (partitions - 1) : hash % partitions;
 }
 
 } // namespace cobus::detail

@@ -9,12 +9,18 @@ namespace cobus::detail {
 
 /// Wakes a stream's owner once for each time that a poll found nothing. Whoever has something
 /// claims the wake under the lock that guards the way to this gate, and fires after releasing it;
-/// `close` waits for those in between, so that none comes to a stream that is gone.
+/// the destructor waits for those in between, so that none comes to a stream that is gone.
 class wake_gate {
 public:
     explicit wake_gate(waker& target) noexcept : target_(&target) {}
     wake_gate(const wake_gate&) = delete;
     auto operator=(const wake_gate&) -> wake_gate& = delete;
+    /// After the last way to this gate is gone.
+    ~wake_gate() {
+        while (visits_.load(std::memory_order_acquire) != 0) {
+            std::this_thread::yield();
+        }
+    }
 
     void arm() noexcept { armed_.store(true, std::memory_order_seq_cst); }
     void disarm() noexcept {
@@ -33,12 +39,6 @@ public:
     void fire() noexcept {
         target_->wake();
         visits_.fetch_sub(1, std::memory_order_release);
-    }
-    /// After the last way to this gate is gone.
-    void close() noexcept {
-        while (visits_.load(std::memory_order_acquire) != 0) {
-            std::this_thread::yield();
-        }
     }
 
 private:

@@ -119,8 +119,8 @@ public:
     void activate(memory_cursor& group, bool active, start_at from) noexcept {
         const std::lock_guard lock(guard_);
         group.active = active;
-        if (active) {
-            place(group, from);
+        if (active && group.committed < 0) {
+            (void)place(group, from);
         }
         full_at_ = 0; // to be computed
     }

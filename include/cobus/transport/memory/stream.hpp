@@ -1,6 +1,7 @@
 #pragma once
 
 #include "broker.hpp"
+#include "readers.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -32,12 +33,12 @@ public:
             group_->members().push_back(&member_);
             change_topics(wanted);
         } catch (...) {
-            leave();
+            resign();
             throw;
         }
         broker_->serve(*group_);
     }
-    ~memory_stream() override { leave(); }
+    ~memory_stream() override { resign(); }
 
     [[nodiscard]] auto traits() const noexcept -> stream_traits override {
         stream_traits mine;
@@ -56,7 +57,7 @@ public:
             }
             polled got;
             try {
-                got.count = take(room);
+                got.count = readers_.take(room);
             } catch (const std::bad_alloc&) {
                 got.what = signal::failed;
                 got.ec = std::make_error_code(std::errc::not_enough_memory);
@@ -72,31 +73,11 @@ public:
         }
     }
 
-    void give_back(std::span<delivery> finished) noexcept override {
-        for (const delivery& each : finished) {
-            auto& reader = *reinterpret_cast<memory_reader*>(each.handle); // NOLINT: it is one
-            if (reader.how == memory_reading::borrowed) {
-                pool_delete(each.content);
-            }
-            reader.give_back(each.offset);
-            if (reader.retired) {
-                returned_late(reader);
-            } else if (reader.behind >= 0 &&
-                       reader.low.load(std::memory_order_relaxed) >= reader.behind) {
-                reader.behind = -1;
-                reader.partition->tidy();
-            }
-        }
-    }
+    void give_back(std::span<delivery> finished) noexcept override { readers_.give_back(finished); }
 
     void hold(const topic_partition& where, bool held) noexcept override {
-        for (const auto& each : readers_) {
-            if (each->where == where && each->held != held) {
-                each->held = held;
-                if (!held && !each->partition->wait(*each) && member_.gate.claim()) {
-                    member_.gate.fire(); // a poll that found nothing may have been promised a wake
-                }
-            }
+        if (readers_.hold(where, held) && member_.gate.claim()) {
+            member_.gate.fire(); // a poll that found nothing was promised a wake
         }
     }
 
@@ -104,7 +85,7 @@ public:
                 operation& done) noexcept override {
         bool refused = false;
         for (const position& each : positions) {
-            memory_reader* reader = find(each.where, epoch);
+            memory_reader* reader = readers_.find(each.where, epoch);
             if (reader == nullptr || !reader->partition->commit(*reader, each)) {
                 refused = true;
                 continue;
@@ -119,29 +100,22 @@ public:
     }
 
     void settled(std::uint32_t epoch) noexcept override {
+        bool revoked = false;
         {
             const std::lock_guard lock(broker_->guard_);
             if (told_ == signal::none || epoch != told_epoch_) {
                 return;
             }
-            if (std::exchange(told_, signal::none) == signal::assigned) {
-                for (auto& each : moving_) {
-                    readers_.push_back(std::move(each)); // room was made when it was told
-                }
-            } else {
+            if (std::exchange(told_, signal::none) == signal::revoked) {
                 for (const topic_partition& each : told_partitions_) {
                     group_->release(group_->shares().find(each)->second);
                 }
                 group_->rebalance();
+                revoked = true;
             }
             member_.call();
         }
-        for (auto& each : moving_) {
-            if (each) {
-                retire(std::move(each));
-            }
-        }
-        moving_.clear();
+        revoked ? readers_.depart() : readers_.arrive();
         broker_->serve(*group_);
     }
 
@@ -174,77 +148,15 @@ public:
 
     void abandon() noexcept override {
         resign();
-        for (auto* all : {&readers_, &moving_}) {
-            for (auto& each : *all) {
-                retire(std::move(each));
-            }
-            all->clear();
-        }
+        readers_.depart_all();
     }
 
 private:
-    using reader_ptr = std::unique_ptr<memory_reader>;
-
-    // --- messages
-
-    [[nodiscard]] auto take(std::span<delivery> room) -> std::size_t {
-        std::size_t count = 0;
-        const std::size_t all = readers_.size();
-        for (std::size_t i = 0; i < all && count < room.size(); ++i) {
-            turn_ = turn_ + 1 < all ? turn_ + 1 : 0;
-            memory_reader& reader = *readers_[turn_];
-            if (!reader.held && reader.partition->end() > reader.next) {
-                count += take(reader, room.subspan(count));
-            }
-        }
-        return count;
-    }
-    [[nodiscard]] auto take(memory_reader& reader, std::span<delivery> room) -> std::size_t {
-        const auto there = static_cast<std::size_t>(reader.partition->end() - reader.next);
-        room = room.first((std::min)(room.size(), there));
-        const std::int64_t low = reader.low.load(std::memory_order_relaxed);
-        const auto span = static_cast<std::size_t>(reader.next - low);
-        reader.outstanding.reserve(low, span, span + room.size());
-        const std::size_t count = reader.partition->read(reader, room);
-        for (std::size_t i = 0; i < count; ++i) {
-            delivery& each = room[i];
-            if (reader.how == memory_reading::borrowed && !lend(each)) {
-                return i > 0 ? i : throw std::bad_alloc();
-            }
-            each.where = reader.where;
-            each.epoch = reader.epoch;
-            each.handle = reinterpret_cast<std::uintptr_t>(&reader); // NOLINT: comes back
-            each.in_process = true;
-            reader.outstanding[each.offset] = each.content;
-            ++reader.unreturned;
-            reader.next = each.offset + 1;
-        }
-        return count;
-    }
-    /// Replaces the log's message by one of this group's own. False: no memory.
-    [[nodiscard]] static auto lend(delivery& each) noexcept -> bool {
-        try {
-            message_ptr copy = make_message();
-            copy->borrow(*each.content, reinterpret_cast<const box*>(each.handle)); // NOLINT
-            each.content = copy.release();
-            return true;
-        } catch (const std::bad_alloc&) {
-            return false;
-        }
-    }
     /// Promises a wake, unless there is something after all.
     [[nodiscard]] auto nothing_comes(bool messages_wanted) noexcept -> bool {
         member_.gate.arm();
-        if (member_.attention.load(std::memory_order_seq_cst)) {
-            return false;
-        }
-        for (const auto& each : readers_) {
-            if (messages_wanted && !each->held && !each->waiting.load(std::memory_order_seq_cst) &&
-                !each->partition->wait(*each)) {
-                return false;
-            }
-        }
-        return true;
+        return !member_.attention.load(std::memory_order_seq_cst) &&
+               (!messages_wanted || readers_.wait());
     }
 
     // --- signals
@@ -255,10 +167,10 @@ private:
         operation* left = nullptr;
         {
             const std::lock_guard lock(broker_->guard_);
-            member_.attention.store(false, std::memory_order_seq_cst);
             if (left_) {
                 return polled{signal::closed, 0, 0, {}, {}};
             }
+            member_.attention.store(false, std::memory_order_seq_cst);
             if (told_ != signal::none) {
                 return std::nullopt; // `settled` calls again
             }
@@ -268,6 +180,7 @@ private:
             } catch (const std::bad_alloc&) {
                 broken_ = true;
                 told = fail();
+                readers_.arrive(); // what was told halfway can still be given up
             }
             if (!told && closing_ != nullptr) {
                 group_->expel(member_);
@@ -297,23 +210,19 @@ private:
 
     [[nodiscard]] auto tell_revoked() -> std::optional<polled> {
         told_partitions_.clear();
-        moving_.reserve(readers_.size());
         told_partitions_.reserve(readers_.size());
+        readers_.reserve(0);
         for (auto& [where, share] : group_->shares()) {
             if (share.owner == &member_ && share.at == memory_share::place::leaving) {
                 share.at = memory_share::place::leaves;
                 told_partitions_.push_back(where);
-                const auto found =
-                    std::find_if(readers_.begin(), readers_.end(),
-                                 [&](const auto& each) { return each->where == where; });
-                moving_.push_back(std::move(*found));
-                readers_.erase(found);
+                readers_.go(where);
             }
         }
         if (told_partitions_.empty()) {
             return std::nullopt;
         }
-        return tell(signal::revoked);
+        return tell(signal::revoked, group_->next_epoch());
     }
     [[nodiscard]] auto tell_assigned(std::int64_t& lost) -> std::optional<polled> {
         told_partitions_.clear();
@@ -321,13 +230,14 @@ private:
         for (auto& [where, share] : group_->shares()) {
             if (share.owner == &member_ && share.at == memory_share::place::granted) {
                 told_partitions_.push_back(where);
-                moving_.push_back(
-                    std::make_unique<memory_reader>(*share.partition, *share.cursor, member_.gate));
-                lost += begin(*moving_.back(), where, epoch);
+                readers_.reserve(told_partitions_.size());
+                auto made =
+                    std::make_unique<memory_reader>(*share.partition, *share.cursor, member_.gate);
+                lost += begin(*made, where, epoch);
+                readers_.come(std::move(made));
                 share.at = memory_share::place::owned;
             }
         }
-        readers_.reserve(readers_.size() + moving_.size());
         if (told_partitions_.empty() && !member_.to_greet) {
             return std::nullopt;
         }
@@ -345,7 +255,6 @@ private:
         reader.partition->attach(reader);
         return lost;
     }
-    [[nodiscard]] auto tell(signal what) -> polled { return tell(what, group_->next_epoch()); }
     [[nodiscard]] auto tell(signal what, std::uint32_t epoch) -> polled {
         told_ = what;
         told_epoch_ = epoch;
@@ -367,92 +276,27 @@ private:
 
     // --- the end
 
-    [[nodiscard]] auto find(const topic_partition& where, std::uint32_t epoch) noexcept
-        -> memory_reader* {
-        for (auto* all : {&readers_, &moving_}) {
-            for (std::size_t i = 0; i < all->size(); ++i) {
-                memory_reader& each = *(*all)[(found_ + i) % all->size()];
-                if (each.where == where && each.epoch == epoch) {
-                    found_ = (found_ + i) % all->size();
-                    return &each;
-                }
-            }
-        }
-        return nullptr;
-    }
     void resign() noexcept {
         {
             const std::lock_guard lock(broker_->guard_);
             if (!std::exchange(left_, true)) {
                 group_->expel(member_);
+                member_.attention.store(true, std::memory_order_seq_cst);
             }
         }
         broker_->serve(*group_);
     }
-    void leave() noexcept {
-        resign();
-        for (auto* all : {&readers_, &moving_}) {
-            for (auto& each : *all) {
-                discard(std::move(each));
-            }
-        }
-        while (retired_) {
-            discard(std::exchange(retired_, std::move(retired_->following)));
-        }
-        member_.gate.close();
-    }
-    /// The assignment is over; the reader stays until all is given back.
-    void retire(reader_ptr reader) noexcept {
-        reader->retired = true;
-        reader->waiting.store(false, std::memory_order_relaxed);
-        if (reader->unreturned == 0) {
-            discard(std::move(reader));
-        } else {
-            reader->following = std::move(retired_);
-            retired_ = std::move(reader);
-        }
-    }
-    void returned_late(memory_reader& reader) noexcept {
-        if (reader.unreturned > 0) {
-            reader.partition->tidy();
-            return;
-        }
-        reader_ptr* each = &retired_;
-        while (each->get() != &reader) {
-            each = &(*each)->following;
-        }
-        reader_ptr over = std::move(*each);
-        *each = std::move(over->following);
-        discard(std::move(over));
-    }
-    static void discard(reader_ptr reader) noexcept {
-        memory_partition& partition = *reader->partition;
-        partition.detach(*reader);
-        if (reader->how == memory_reading::borrowed && reader->unreturned > 0) {
-            for (std::int64_t at = reader->low; at < reader->next; ++at) {
-                if (message* copy = reader->outstanding[at]) {
-                    pool_delete(copy);
-                }
-            }
-        }
-        partition.tidy();
-    }
-
     std::shared_ptr<memory_broker> broker_;
     transport_options options_;
     memory_group* group_;
-    memory_member member_;
-    std::vector<reader_ptr> readers_; ///< assigned, and messages flow
-    std::vector<reader_ptr> moving_;  ///< told, and not yet settled
-    reader_ptr retired_;              ///< over, but handlers still read what they gave
+    memory_member member_; ///< after `readers_` is gone, nobody knows its gate
+    memory_readers readers_;
     std::vector<topic_partition> told_partitions_;
     signal told_ = signal::none;
     std::uint32_t told_epoch_ = 0;
     operation* closing_ = nullptr;
     bool left_ = false;
     bool broken_ = false;
-    std::size_t turn_ = 0;
-    std::size_t found_ = 0;
 };
 
 } // namespace cobus::detail
