@@ -21,6 +21,8 @@ struct mock_fixture {
         .max_payload = 900'000,
         .too_large = 1'100'000};
 
+    mock_fixture() : cluster(1) {}
+
     [[nodiscard]] auto transport() const -> cobus::transport_factory { return cobus::kafka(); }
     void configure(cobus::settings& how) const {
         how.kafka(true)

@@ -1,0 +1,102 @@
+#pragma once
+
+#include "../../settings.hpp"
+#include "../../transport/transport.hpp"
+#include "traits.hpp"
+
+#include <concepts>
+#include <string>
+
+namespace cobus::testing {
+
+/// What a case knows of a fixture.
+class environment {
+public:
+    environment() = default;
+    environment(const environment&) = delete;
+    auto operator=(const environment&) -> environment& = delete;
+    virtual ~environment() = default;
+
+    [[nodiscard]] virtual auto traits() const noexcept -> const transport_traits& = 0;
+    /// Makes transports that meet in the same place.
+    [[nodiscard]] virtual auto transport() -> transport_factory = 0;
+    virtual void configure(settings& how) = 0;
+    virtual void create_topic(const std::string& name, int partitions) = 0;
+    virtual void stall() = 0;
+    virtual void resume() = 0;
+    virtual void disturb() = 0;
+    virtual void down() = 0;
+    virtual void up() = 0;
+};
+
+/// A fixture says how to reach one transport. One is made for each case, by its default
+/// constructor. Besides `transport()` everything is found by the compiler if it is there.
+template <class Fixture>
+concept conformance_fixture =
+    std::default_initializable<Fixture> && requires(Fixture& fixture) {
+        { Fixture::traits } -> std::convertible_to<const transport_traits&>;
+        { fixture.transport() } -> std::convertible_to<transport_factory>;
+    };
+
+/// A user's fixture behind the interface.
+template <conformance_fixture Fixture> class environment_of final : public environment {
+    static constexpr bool stalls = requires(Fixture& fixture) {
+        fixture.stall();
+        fixture.resume();
+        fixture.disturb();
+    };
+    static constexpr bool restarts = requires(Fixture& fixture) {
+        fixture.down();
+        fixture.up();
+    };
+    static_assert(stalls || !Fixture::traits.fault_injection.there(),
+                  "cobus: a fixture that injects faults has stall(), resume() and disturb()");
+    static_assert(restarts || !Fixture::traits.restartable.there(),
+                  "cobus: a fixture that restarts what is behind its transport has down() and up()");
+
+public:
+    [[nodiscard]] auto traits() const noexcept -> const transport_traits& override {
+        return Fixture::traits;
+    }
+    [[nodiscard]] auto transport() -> transport_factory override { return fixture_.transport(); }
+    void configure(settings& how) override {
+        if constexpr (requires { fixture_.configure(how); }) {
+            fixture_.configure(how);
+        }
+    }
+    void create_topic(const std::string& name, int partitions) override {
+        if constexpr (requires { fixture_.create_topic(name, partitions); }) {
+            fixture_.create_topic(name, partitions);
+        }
+    }
+    void stall() override {
+        if constexpr (stalls) {
+            fixture_.stall();
+        }
+    }
+    void resume() override {
+        if constexpr (stalls) {
+            fixture_.resume();
+        }
+    }
+    void disturb() override {
+        if constexpr (stalls) {
+            fixture_.disturb();
+        }
+    }
+    void down() override {
+        if constexpr (restarts) {
+            fixture_.down();
+        }
+    }
+    void up() override {
+        if constexpr (restarts) {
+            fixture_.up();
+        }
+    }
+
+private:
+    Fixture fixture_;
+};
+
+} // namespace cobus::testing

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace cobus::testing {
+
+/// Something a transport can do, or the reason why it cannot.
+struct capability {
+    std::string_view missing{}; ///< empty when it is there
+
+    [[nodiscard]] constexpr auto there() const noexcept -> bool { return missing.empty(); }
+};
+
+/// `without("the file has one reader")`: a capability that is missing, and why.
+[[nodiscard]] consteval auto without(std::string_view why) -> capability {
+    return why.empty() ? throw "say why it is missing" : capability{why};
+}
+
+/// What a transport promises. A fixture says it as `static constexpr transport_traits traits`; what
+/// it does not mention is there. A case that needs what is missing is skipped, and says so.
+struct transport_traits {
+    capability ordered_per_key{}; ///< messages of one key arrive in the order of their publishing
+    capability groups{};          ///< each group gets every message, its members share them
+    capability durable{};         ///< what was acknowledged outlives the bus that published it
+    capability replay{};          ///< a new group begins with the oldest message that is kept
+    capability several_instances{}; ///< several buses at once; else a single instance
+    capability exact_publish{};     ///< retries of its own neither reorder nor duplicate
+    capability metadata_commit{};   ///< a commit carries text that comes back with it
+    capability transactions{};
+    capability back_pressure{};   ///< publishing waits while handlers, or `stall`, hold up the rest
+    capability size_limit{};      ///< payloads of `too_large` bytes are refused
+    capability fault_injection{}; ///< the fixture has `stall`, `resume` and `disturb`
+    capability restartable{};     ///< the fixture has `down` and `up`
+
+    std::size_t max_payload = std::size_t{4} << 20U; ///< bytes that are certainly taken
+    std::size_t too_large = std::size_t{64} << 20U;  ///< bytes that are certainly refused
+};
+
+/// A case's numbers: those of the specification, or as few as still show something.
+enum class case_size : unsigned char { normal, brief };
+
+} // namespace cobus::testing

@@ -1,0 +1,44 @@
+#include "conformance.hpp"
+
+#include <cobus/testing.hpp>
+#include <cobus/transport/memory.hpp>
+
+#include <memory>
+
+namespace {
+
+using cobus::testing::transport_traits;
+using cobus::testing::without;
+
+/// Buses that meet at one broker in this process.
+struct memory_fixture {
+    static constexpr transport_traits traits{
+        .metadata_commit = without("nobody reads it back"),
+        .transactions = without("there are none in memory"),
+        .size_limit = without("memory takes any size"),
+        .fault_injection = without("nothing stands between a publish and the log"),
+        .restartable = without("the broker is this process")};
+
+    [[nodiscard]] auto transport() const -> cobus::transport_factory {
+        return cobus::memory(broker);
+    }
+
+    std::shared_ptr<cobus::memory_broker> broker = std::make_shared<cobus::memory_broker>();
+};
+
+/// The same with every event encoded and decoded, as Kafka would.
+struct serialising_fixture : memory_fixture {
+    static void configure(cobus::settings& how) { how.serialise(); }
+};
+
+} // namespace
+
+TEST_CASE("memory conforms") { cobus::test::run_conformance<memory_fixture>(); }
+
+TEST_CASE("memory conforms when it serialises") {
+    cobus::test::run_conformance<serialising_fixture>();
+}
+
+TEST_CASE("memory conforms on a context that two threads run") {
+    cobus::test::run_conformance<memory_fixture>(2);
+}

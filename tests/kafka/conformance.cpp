@@ -1,0 +1,68 @@
+#include "conformance.hpp"
+#include "kafka_server.hpp"
+#include "plain_client.hpp"
+
+#include <cobus/kafka.hpp>
+#include <cobus/testing.hpp>
+
+#include <string>
+
+namespace {
+
+using cobus::test::kafka_server;
+using cobus::testing::transport_traits;
+using cobus::testing::without;
+
+/// A real Apache Kafka, the same for all cases, whatever a case did to it.
+struct kafka_fixture {
+    static constexpr transport_traits traits{
+        .metadata_commit = without("nobody reads it back"),
+        .transactions = without("they are another issue"),
+        .max_payload = 900'000,
+        .too_large = 1'100'000};
+
+    kafka_fixture() : server(kafka_server::shared()) { server.restart(); }
+    kafka_fixture(const kafka_fixture&) = delete;
+    auto operator=(const kafka_fixture&) -> kafka_fixture& = delete;
+    ~kafka_fixture() {
+        if (stalled) { // the case failed in between
+            server.thaw();
+        }
+    }
+
+    [[nodiscard]] auto transport() const -> cobus::transport_factory { return cobus::kafka(); }
+    void configure(cobus::settings& how) const {
+        how.kafka(true)
+            .brokers(server.brokers())
+            .property("reconnect.backoff.max.ms", "200")
+            .property("session.timeout.ms", "6000")
+            .property("heartbeat.interval.ms", "500");
+    }
+    void create_topic(const std::string& name, int partitions) const {
+        cobus::test::plain_create_topic(server.brokers(), name, partitions);
+    }
+    void stall() {
+        stalled = true;
+        server.freeze();
+    }
+    void resume() {
+        if (stalled) {
+            server.thaw();
+        }
+        stalled = false;
+    }
+    /// Every connection ends, with requests under way.
+    void disturb() {
+        server.kill();
+        server.restart();
+    }
+    void down() { server.kill(); }
+    void up() { server.restart(); }
+
+    kafka_server& server;
+    bool stalled = false;
+};
+
+} // namespace
+
+TEST_CASE("Kafka conforms on a real broker") { cobus::test::run_conformance<kafka_fixture>(); }
