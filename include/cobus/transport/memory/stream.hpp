@@ -42,6 +42,9 @@ public:
 
     [[nodiscard]] auto traits() const noexcept -> stream_traits override {
         stream_traits mine;
+        // Publishers who wait for room are let in by commits.
+        const std::size_t room = (std::min)(options_.retention_messages, options_.queue_messages);
+        mine.commit_messages = (std::clamp)(room / 4, std::size_t{1}, mine.commit_messages);
         // Positions in a broker of the bus's own end with the bus.
         mine.dies_with_process = broker_->handled_ == memory_broker::history::drop;
         return mine;
