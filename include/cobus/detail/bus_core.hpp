@@ -129,33 +129,17 @@ public:
         wake();
     }
     void add(std::shared_ptr<registration> handler) {
-        {
-            const std::lock_guard lock(guard_);
-            handlers_.push_back(std::move(handler));
-            handlers_changed_ = true;
-        }
+        handlers_.add(std::move(handler));
         wake();
     }
     /// The subscription is gone; `who`, if any, hears when its last run has ended.
     void remove(registration& handler, status_waiter* who) {
-        {
-            const std::lock_guard lock(guard_);
-            handler.close_requested.store(true, std::memory_order_release);
-            handlers_changed_ = true;
-            if (who != nullptr) {
-                handler.close_waiters.push(*who);
-                handler_waiters_.fetch_add(1, std::memory_order_relaxed);
-            }
-        }
+        handlers_.close(handler, who);
         wake();
     }
     void remove_and_tell(registration& handler, status_waiter& who) { remove(handler, &who); }
     void when_ready(registration& handler, status_waiter& who) {
-        {
-            const std::lock_guard lock(guard_);
-            handler.ready_waiters.push(who);
-            handler_waiters_.fetch_add(1, std::memory_order_relaxed);
-        }
+        handlers_.when_ready(handler, who);
         wake();
     }
     /// The bus object is gone: whoever waits hears `errc::closed`, handlers are asked to end.
@@ -175,7 +159,7 @@ public:
     // owned_by_context
     void context_gone() noexcept override {
         gone_.store(true, std::memory_order_release);
-        for (const auto& each : everybody()) {
+        for (const auto& each : handlers_.everybody()) {
             each->context_gone();
         }
         end_everything();
@@ -242,7 +226,7 @@ private:
             abandon_here();
         }
         start_step();
-        handlers_step();
+        handlers_step(false);
         const bool more =
             phase_ != phase::over || dispatcher_.unfinished() > 0 ? dispatcher_.run(now) : false;
         stop_step(now);
@@ -288,8 +272,7 @@ private:
                 return;
             }
             phase_ = phase::running;
-            handlers_changed_here_ = true;
-            handlers_step(); // subscribed before anybody can publish
+            handlers_step(true); // subscribed before anybody can publish
             complete_all(starting_waiters_, std::error_code());
         }
     }
@@ -322,89 +305,57 @@ private:
 
     // --- handlers
 
-    void handlers_step() {
-        bool changed = std::exchange(handlers_changed_here_, false);
-        {
-            const std::lock_guard lock(guard_);
-            changed = std::exchange(handlers_changed_, false) || changed;
-            if (changed) {
-                known_ = handlers_;
+    void handlers_step(bool announce_now) {
+        if (handlers_.update()) {
+            for (const auto& each : handlers_.known()) {
+                if (each->close_requested.load(std::memory_order_acquire) && !each->closing) {
+                    each->closing = true;
+                    dispatcher_.drop_handler(*each);
+                    each->cancel([](const job& /*work*/) { return true; });
+                    each->dismiss();
+                }
             }
+            dispatcher_.handlers(handlers_.known());
+            announce_now = true;
         }
-        if (!changed) {
-            return;
-        }
-        for (const auto& each : known_) {
-            if (each->close_requested.load(std::memory_order_acquire) && !each->closing) {
-                each->closing = true;
-                dispatcher_.drop_handler(*each);
-                each->cancel([](const job& /*work*/) { return true; });
-                each->dismiss();
-            }
-        }
-        dispatcher_.handlers(known_);
-        if (phase_ == phase::running) {
+        if (announce_now && phase_ == phase::running) {
             announce();
         }
     }
 
     /// Tells the transport which topics are wanted now.
     void announce() {
-        interest wanted;
-        wanted.group = options_.group_id;
-        for (const auto& each : known_) {
-            if (!each->closing) {
-                for (const std::string* topic : each->topics()) {
-                    if (std::find(wanted.topics.begin(), wanted.topics.end(), topic) ==
-                        wanted.topics.end()) {
-                        wanted.topics.push_back(topic);
-                    }
-                }
-            }
-        }
+        interest wanted{options_.group_id, handlers_.topics()};
         if (wanted.topics == announced_) {
             return;
         }
         announced_ = wanted.topics;
-        if (!dispatcher_.is_open()) {
-            dispatcher_.open(transport_->subscribe(wanted, stream_ready_));
-        } else {
+        if (dispatcher_.is_open()) {
             dispatcher_.announce(wanted);
+        } else {
+            dispatcher_.open(transport_->subscribe(wanted, stream_ready_));
         }
         wake();
     }
 
     /// Tells those who wait for a handler to be ready, or over.
     void handlers_done_step() {
-        if (handler_waiters_.load(std::memory_order_acquire) == 0 &&
-            std::none_of(known_.begin(), known_.end(),
-                         [](const auto& each) { return each->closing; })) {
+        if (!handlers_.busy()) {
             return;
         }
-        bool removed = false;
-        for (const auto& each : known_) {
-            if (dispatcher_.assigned() || phase_ == phase::over || each->closing) {
-                status_queue waiting = take_handler_waiters(each->ready_waiters);
-                complete_all(waiting, each->closing || phase_ == phase::over
-                                          ? make_error_code(errc::closed)
-                                          : std::error_code());
+        for (const auto& each : handlers_.known()) {
+            const bool over = each->closing || phase_ == phase::over;
+            if (over || dispatcher_.assigned()) {
+                status_queue waiting = handlers_.take(each->ready_waiters);
+                complete_all(waiting, over ? make_error_code(errc::closed) : std::error_code());
             }
             if (each->closing && each->running == 0) {
-                status_queue waiting = take_handler_waiters(each->close_waiters);
+                status_queue waiting = handlers_.take(each->close_waiters);
                 complete_all(waiting, std::error_code());
-                removed = removed || each->empty();
             }
         }
-        if (removed) {
-            const std::lock_guard lock(guard_);
-            const auto over = [](const auto& each) {
-                return each->closing && each->running == 0 && each->unfinished == 0 &&
-                       each->empty() && each->close_waiters.empty();
-            };
-            std::erase_if(handlers_, over);
-            handlers_changed_ = true;
-            std::erase_if(known_, over);
-            dispatcher_.handlers(known_);
+        if (handlers_.sweep()) {
+            dispatcher_.handlers(handlers_.known());
         }
     }
 
@@ -463,7 +414,7 @@ private:
             who.complete(executor_, true, make_error_code(errc::closed), receipt());
         });
         dispatcher_.abandon();
-        for (const auto& each : known_) {
+        for (const auto& each : handlers_.known()) {
             each->dismiss();
         }
         work_.reset();
@@ -485,7 +436,7 @@ private:
         for (status_queue* each : {&start_waiters_, &stop_waiters_, &starting_waiters_}) {
             drop_all(*each);
         }
-        for (const auto& each : everybody()) {
+        for (const auto& each : handlers_.everybody()) {
             drop_all(each->close_waiters);
             drop_all(each->ready_waiters);
         }
@@ -498,21 +449,9 @@ private:
         executor_ = net::any_io_executor();
         options_.executor = net::any_io_executor();
     }
-    [[nodiscard]] auto everybody() -> std::vector<std::shared_ptr<registration>> {
-        const std::lock_guard lock(guard_);
-        std::vector<std::shared_ptr<registration>> all = handlers_;
-        all.insert(all.end(), known_.begin(), known_.end());
-        return all;
-    }
-
     [[nodiscard]] auto take(status_queue& from) -> status_queue {
         const std::lock_guard lock(guard_);
         return std::exchange(from, status_queue());
-    }
-    [[nodiscard]] auto take_handler_waiters(status_queue& from) -> status_queue {
-        status_queue taken = take(from);
-        handler_waiters_.fetch_sub(taken.size(), std::memory_order_relaxed);
-        return taken;
     }
     void complete_all(status_queue& waiting, std::error_code ec) {
         while (status_waiter* each = waiting.pop()) {
@@ -534,17 +473,15 @@ private:
     std::atomic<bool> gone_{false};
     std::atomic<bool> abandoned_{false};
     std::atomic<bool> stop_requested_{false};
-    std::atomic<std::size_t> handler_waiters_{0};
 
     mutable std::mutex guard_; // of what follows, until the home's own
-    std::vector<std::shared_ptr<registration>> handlers_;
-    bool handlers_changed_ = false;
     status_queue start_waiters_;
     status_queue stop_waiters_;
     std::optional<clock::time_point> stop_deadline_;
     std::string problem_;
     std::unique_ptr<transport> transport_; // set once, by the home
 
+    handler_list handlers_;
     route_table routes_;
     inbox<worker> workers_;
     publisher publisher_;
@@ -556,11 +493,9 @@ private:
     home_operation starting_;
     home_operation stopping_;
     status_queue starting_waiters_;
-    std::vector<std::shared_ptr<registration>> known_;
     std::vector<const std::string*> announced_;
     phase phase_ = phase::idle;
     bool abandon_seen_ = false;
-    bool handlers_changed_here_ = false;
     clock::time_point drain_limit_{};
     clock::time_point flush_limit_{};
 };

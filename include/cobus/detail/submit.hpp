@@ -108,8 +108,9 @@ private:
     throw error(ec, problem);
 }
 
-/// True once in a while. A coroutine that publishes in a loop never suspends as long as there is room; it
-/// should let the handlers run before the room is full, while the messages are still in the cache.
+/// True once in a while. A coroutine that publishes in a loop never suspends as long as there is
+/// room; it should let the handlers run before the room is full, while the messages are still in
+/// the cache.
 [[nodiscard]] inline auto enough_without_a_break() noexcept -> bool {
     constexpr unsigned in_a_row = 256; // as many as one run of the home takes
     static thread_local unsigned count = 0;

@@ -14,6 +14,16 @@ inline constexpr std::string_view dead_letter_prefix = "dlq.";
     return topic.starts_with(dead_letter_prefix);
 }
 
+/// The log line of a handler that gives up.
+[[nodiscard]] inline auto why_dead(const job& failed) -> std::string {
+    const delivery& from = failed.of->from;
+    return "handler '" + failed.handler->name() + "' gave up on " +
+           std::string(from.content->type()) + " at " + *from.where.topic + "/" +
+           std::to_string(from.where.partition) + "/" + std::to_string(from.offset) + " after " +
+           std::to_string(failed.attempt) + (failed.attempt == 1 ? " try: " : " tries: ") +
+           failed.ended.reason();
+}
+
 /// The message that keeps a failed one: its bytes, key, headers and identity as they were, and what
 /// failed, where and how often, in headers of ours. Each text is capped, so that it stays small
 /// beside the payload.

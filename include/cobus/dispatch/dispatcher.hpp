@@ -83,7 +83,8 @@ public:
             leave_step();
             close_step();
             // What dies with the process costs nothing to commit, and publishers may wait for room.
-            commits_.run(*stream_, partitions_, now_, traits_.dies_with_process && !more);
+            const bool free = traits_.dies_with_process && !traits_.commits_cost;
+            commits_.run(*stream_, partitions_, now_, free && !more);
         }
         return more;
     }

@@ -95,9 +95,9 @@ public:
             idle_.push(free);
         }
     }
-    void cancel(bool (*wanted)(const job&, const void*), const void* argument) noexcept override {
+    void cancel(bool (*wanted)(const job&)) noexcept override {
         for (const auto& each : workers_) {
-            if (each->current != nullptr && !each->cancelled && wanted(*each->current, argument)) {
+            if (each->current != nullptr && !each->cancelled && wanted(*each->current)) {
                 each->cancelled.store(true, std::memory_order_relaxed);
                 const std::lock_guard lock(*each->guard);
                 each->signal.emit(net::cancellation_type::all);

@@ -112,8 +112,9 @@ struct partition_state {
     std::int64_t committing = -1;
     std::size_t in_flight = 0; ///< records
     bool held = false;
-    bool leaving = false; ///< revoked, not yet settled: begin nothing new
-    bool gone = false;    ///< no longer ours
+    std::uint32_t leave_epoch = 0; ///< of the revocation, when leaving
+    bool leaving = false;          ///< revoked, not yet settled: begin nothing new
+    bool gone = false;             ///< no longer ours
     record* records = nullptr;
 
     void link(record& item) noexcept {

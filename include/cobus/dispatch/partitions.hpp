@@ -59,9 +59,11 @@ public:
         }
     }
 
-    /// Forgets it once nothing runs on it any more.
-    void drop(partition_state& state) {
-        state.gone = true;
+    /// Forgets those that `which` says, each once nothing runs on it any more.
+    template <class Predicate> void drop_if(Predicate which) {
+        for (const auto& state : all_) {
+            state->gone = state->gone || which(*state);
+        }
         last_ = nullptr;
         sweep();
     }

@@ -1,0 +1,113 @@
+#pragma once
+
+#include "../dispatch/registration.hpp"
+#include "../error.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace cobus::detail {
+
+/// The handlers of a bus: added and removed from any thread, looked at by the home through its own
+/// copy.
+class handler_list {
+public:
+    using waiter = completion<std::error_code>;
+    using all = std::vector<std::shared_ptr<registration>>;
+
+    handler_list() = default;
+    handler_list(const handler_list&) = delete;
+    auto operator=(const handler_list&) -> handler_list& = delete;
+
+    // From any thread; the caller wakes the home.
+
+    void add(std::shared_ptr<registration> handler) {
+        const std::lock_guard lock(guard_);
+        handlers_.push_back(std::move(handler));
+        changed_ = true;
+    }
+    void close(registration& handler, waiter* who) {
+        const std::lock_guard lock(guard_);
+        handler.close_requested.store(true, std::memory_order_release);
+        changed_ = true;
+        if (who != nullptr) {
+            handler.close_waiters.push(*who);
+            ++waiting_;
+        }
+    }
+    void when_ready(registration& handler, waiter& who) {
+        const std::lock_guard lock(guard_);
+        handler.ready_waiters.push(who);
+        ++waiting_;
+    }
+
+    // Home only.
+
+    [[nodiscard]] auto known() const noexcept -> const all& { return known_; }
+    /// Takes over what changed; true if anything did.
+    auto update() -> bool {
+        const std::lock_guard lock(guard_);
+        if (!std::exchange(changed_, false)) {
+            return false;
+        }
+        known_ = handlers_;
+        return true;
+    }
+    /// Whether anybody waits for a handler, or one is going.
+    [[nodiscard]] auto busy() const noexcept -> bool {
+        return waiting_.load(std::memory_order_acquire) > 0 ||
+               std::any_of(known_.begin(), known_.end(),
+                           [](const auto& each) { return each->closing; });
+    }
+    [[nodiscard]] auto take(status_queue& from) -> status_queue {
+        const std::lock_guard lock(guard_);
+        waiting_ -= from.size();
+        return std::exchange(from, status_queue());
+    }
+    /// Forgets those that are closed and over; true if there were any.
+    auto sweep() -> bool {
+        const auto over = [](const auto& each) {
+            return each->closing && each->unfinished == 0 && each->empty() &&
+                   each->close_waiters.empty() && each->ready_waiters.empty();
+        };
+        const std::lock_guard lock(guard_);
+        std::erase_if(handlers_, over);
+        return std::erase_if(known_, over) > 0;
+    }
+    /// The topics of those that stay.
+    [[nodiscard]] auto topics() const -> std::vector<const std::string*> {
+        std::vector<const std::string*> wanted;
+        for (const auto& each : known_) {
+            for (const std::string* topic : each->topics()) {
+                if (!each->closing &&
+                    std::find(wanted.begin(), wanted.end(), topic) == wanted.end()) {
+                    wanted.push_back(topic);
+                }
+            }
+        }
+        return wanted;
+    }
+    /// Everybody, for the very end.
+    [[nodiscard]] auto everybody() -> all {
+        const std::lock_guard lock(guard_);
+        all both = handlers_;
+        both.insert(both.end(), known_.begin(), known_.end());
+        return both;
+    }
+
+private:
+    std::mutex guard_;
+    all handlers_;
+    bool changed_ = false;
+    std::atomic<std::size_t> waiting_{0};
+    all known_; // the home's
+};
+
+} // namespace cobus::detail

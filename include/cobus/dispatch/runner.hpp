@@ -1,0 +1,304 @@
+#pragma once
+
+#include "../message_id.hpp"
+#include "dead_letters.hpp"
+#include "delays.hpp"
+#include "job.hpp"
+#include "registration.hpp"
+#include "worker.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace cobus::detail {
+
+/// Who is told that all handlers of a message are through with it.
+class record_sink {
+public:
+    record_sink(const record_sink&) = delete;
+    auto operator=(const record_sink&) -> record_sink& = delete;
+    virtual void finished(record& item) = 0;
+
+protected:
+    record_sink() = default;
+    ~record_sink() = default;
+};
+
+/// Runs handlers: lanes, limits, retries, dead letters. Knows neither streams nor offsets. Home
+/// only.
+class runner {
+public:
+    using clock = std::chrono::steady_clock;
+
+    runner(dispatch_host& host, record_sink& sink, std::string group, std::size_t most_running)
+        : host_(&host), sink_(&sink), group_(std::move(group)), most_running_(most_running) {}
+    runner(const runner&) = delete;
+    auto operator=(const runner&) -> runner& = delete;
+
+    void handlers(const std::vector<std::shared_ptr<registration>>& all) { handlers_ = all; }
+
+    /// Gives a message to one of its handlers.
+    void begin(record& of, registration& handler) {
+        auto* work = pool_new<job>();
+        work->of = &of;
+        work->handler = &handler;
+        work->sibling = std::exchange(of.jobs, work);
+        ++handler.unfinished;
+        if (codec_result made = handler.prepare(*of.from.content); !made.ok()) {
+            work->ended = result::undecodable(made.problem());
+            send_letter(*work); // outside of its lane, which another may hold
+            return;
+        }
+        if (handler.lanes.busy() > 0) { // else nobody is suspended, and no lane can be taken
+            work->lane = lane_of(*work);
+            if (!handler.lanes.enter(*work)) {
+                return;
+            }
+        }
+        if (ready_.empty() && may_run(handler)) {
+            execute(*work);
+            return;
+        }
+        keep_lane(*work);
+        ready_.push(*work);
+    }
+
+    /// Runs what became due, and what may run by now.
+    void run(clock::time_point now) {
+        now_ = now;
+        while (worker* free = inline_ready_.pop()) {
+            worker_ready(*free);
+        }
+        while (job* each = delays_.pop(now)) {
+            if (each->lettered) {
+                send_letter(*each);
+            } else {
+                ready_.push(*each);
+            }
+        }
+        run_ready();
+    }
+    void run_ready() {
+        while (running_ < most_running_) {
+            job* next = ready_.pop();
+            if (next == nullptr) {
+                return;
+            }
+            if (may_run(*next->handler)) {
+                execute(*next);
+            } else {
+                next->handler->blocked.push(*next);
+            }
+        }
+    }
+    [[nodiscard]] auto due() const noexcept -> clock::time_point { return delays_.next(); }
+    [[nodiscard]] auto letters() const noexcept -> std::size_t { return letters_; }
+
+    /// A worker is through with its job, and waits for the next.
+    void worker_ready(worker& free) {
+        job* done = std::exchange(free.current, nullptr);
+        free.of().take_back(free);
+        if (done != nullptr) {
+            ended(*done);
+        }
+    }
+    /// The same, told from within `registration::run` on this thread.
+    void worker_ready_inline(worker& free) { inline_ready_.push(free); }
+
+    /// Finishes, without running them, those that wait and that `unwanted` says.
+    template <class Predicate> void drop_waiting(Predicate unwanted) {
+        const auto drop = [this](job& each) { finish(each); };
+        for (const auto& handler : handlers_) { // those behind others first: they hold no lane
+            handler->lanes.remove_if(unwanted, drop);
+        }
+        for (const auto& handler : handlers_) {
+            handler->blocked.remove_if(unwanted, drop);
+        }
+        ready_.remove_if(unwanted, drop);
+        delays_.remove_if(unwanted, drop);
+    }
+    /// Asks running handlers of abandoned messages to end.
+    void cancel_abandoned() {
+        for (const auto& handler : handlers_) {
+            handler->cancel([](const job& work) { return work.of->abandoned; });
+        }
+    }
+    /// Begins nothing more, not even a dead letter's second try.
+    void shut() noexcept { shut_ = true; }
+
+private:
+    [[nodiscard]] static auto lane_of(const job& work) noexcept -> std::uint64_t {
+        constexpr std::uint64_t spread = 0x9E3779B97F4A7C15U; // 2^64 over the golden ratio
+        const delivery& from = work.of->from;
+        const order how = work.handler->options().ordered();
+        std::uint64_t lane = std::hash<const void*>()(from.where.topic);
+        if (how == order::by_key) {
+            if (const auto key = from.content->key()) {
+                // Without the partition: Kafka and this process may put a key into different ones.
+                return lane ^ (std::hash<std::string_view>()(*key) * spread);
+            }
+        }
+        lane = lane * 31U + static_cast<std::uint64_t>(from.where.partition);
+        if (how == order::unordered) {
+            lane ^= (static_cast<std::uint64_t>(from.offset) + 1) * spread;
+        }
+        return lane;
+    }
+    static void keep_lane(job& work) {
+        if (!work.in_lane) {
+            work.lane = lane_of(work);
+            work.handler->lanes.keep(work);
+        }
+    }
+    [[nodiscard]] auto may_run(const registration& handler) const noexcept -> bool {
+        return running_ < most_running_ && handler.running < handler.options().concurrency();
+    }
+
+    void execute(job& work) {
+        ++running_;
+        ++work.handler->running;
+        if (work.handler->run(work)) {
+            ended(work);
+            return;
+        }
+        // The coroutine has either ended already, and told so on this thread, or it is suspended.
+        bool over = false;
+        while (worker* free = inline_ready_.pop()) {
+            if (free->current == &work) {
+                over = true;
+                free->current = nullptr;
+                free->of().take_back(*free);
+            } else {
+                worker_ready(*free);
+            }
+        }
+        if (over) {
+            ended(work);
+        } else {
+            keep_lane(work);
+        }
+    }
+
+    void ended(job& work) {
+        registration& handler = *work.handler;
+        --running_;
+        --handler.running;
+        if (job* next = handler.blocked.pop()) {
+            ready_.push(*next);
+        }
+        switch (work.ended.what()) {
+        case result::kind::done:
+        case result::kind::skip:
+            finish(work);
+            break;
+        case result::kind::cancelled:
+            work.of->abandoned = true;
+            finish(work);
+            break;
+        case result::kind::retry:
+            retry(work);
+            break;
+        case result::kind::dead_letter:
+            keep_lane(work);
+            send_letter(work);
+            break;
+        }
+    }
+
+    void retry(job& work) {
+        const retry_policy& policy = work.handler->options().retry();
+        if (work.of->abandoned) {
+            finish(work);
+            return;
+        }
+        keep_lane(work);
+        if (policy.exhausted(work.attempt) || !policy.worth_retrying(work.ended.error())) {
+            send_letter(work);
+            return;
+        }
+        const auto asked = work.ended.delay();
+        const auto wait =
+            asked.count() >= 0 ? asked : policy.wait(work.attempt, fast_random::local()());
+        ++work.attempt;
+        delays_.add(now_ + wait, work);
+    }
+
+    // Dead letters: a message is finished only when its letter is acknowledged.
+
+    class letter final : public internal_send {
+    public:
+        letter(runner& home, job& of) noexcept : home_(&home), of_(&of) {}
+        void sent(std::error_code ec) noexcept override {
+            runner& home = *home_;
+            job& of = *of_;
+            pool_delete(this);
+            home.letter_sent(of, ec);
+        }
+
+    private:
+        runner* home_;
+        job* of_;
+    };
+
+    void send_letter(job& work) {
+        work.of->failed = true;
+        if (!work.lettered) {
+            work.lettered = true;
+            host_->log(log_level::warning, why_dead(work));
+        }
+        if (is_dead_letter_topic(*work.of->from.where.topic)) { // no dead letters of dead letters
+            finish(work);
+            return;
+        }
+        // What came from Kafka is committed there, so its letter has to get there too.
+        const policy when_away = work.of->from.in_process ? policy::deliver : policy::wait;
+        host_->send(make_dead_letter(work, group_), when_away, *pool_new<letter>(*this, work));
+    }
+    void letter_sent(job& work, std::error_code ec) {
+        if (!ec) {
+            ++letters_;
+            finish(work);
+        } else if (shut_ || work.of->abandoned) {
+            work.of->abandoned = true;
+            finish(work);
+        } else {
+            host_->log(log_level::warning,
+                       "a dead letter was refused and will be sent again: " + ec.message());
+            delays_.add(now_ + std::chrono::seconds(1), work);
+        }
+    }
+
+    void finish(job& work) {
+        registration& handler = *work.handler;
+        if (job* next = handler.lanes.leave(work)) {
+            ready_.push(*next);
+        }
+        --handler.unfinished;
+        if (--work.of->unfinished == 0) {
+            sink_->finished(*work.of);
+        }
+    }
+
+    dispatch_host* host_;
+    record_sink* sink_;
+    std::string group_;
+    std::size_t most_running_;
+    std::vector<std::shared_ptr<registration>> handlers_;
+    delays<job> delays_;
+    queue<job> ready_;
+    queue<worker> inline_ready_;
+    clock::time_point now_{};
+    std::size_t running_ = 0;
+    std::size_t letters_ = 0;
+    bool shut_ = false;
+};
+
+} // namespace cobus::detail
