@@ -174,3 +174,17 @@ TEST_CASE("a client that is gone counts no more") {
     link.error(refused, "a: Connection refused");
     CHECK(link.state().what == link::down);
 }
+
+TEST_CASE("a client that tries its brokers one by one is given the decision time") {
+    link_tracker link = connected();
+    link.broker(to("b", 2), "INIT", at(0ms));
+    link.broker(to("a"), "DOWN", at(10s));
+    link.broker(to("a"), "CONNECT", at(10s));
+    link.broker(to("a"), "DOWN", at(10s));
+    link.error(refused, "a: Connection refused");
+    CHECK(link.state().what == link::up); // the other one was not tried
+    CHECK(link.due({}) == at(13s));
+    link.tick({}, at(13s));
+    CHECK(link.state().what == link::down);
+    CHECK(link.state().detail == "a: Connection refused");
+}

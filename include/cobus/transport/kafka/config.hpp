@@ -84,6 +84,8 @@ using properties = std::map<std::string, std::string>;
 [[nodiscard]] inline auto producer_defaults(const transport_options& options) -> properties {
     properties all = common_defaults(options);
     // Alone a message leaves at once; under load the five requests in flight make batches.
+    all["allow.auto.create.topics"] =
+        "false"; // the admin makes them, with the partitions asked for
     all["linger.ms"] = "0";
     all["enable.idempotence"] = "true";
     all["acks"] = "all";

@@ -13,6 +13,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
@@ -342,6 +344,13 @@ inline void consumer_stream::commit(std::span<const position> positions, std::ui
             auto* element = rd_kafka_topic_partition_list_add(list.get(), each.where.topic->c_str(),
                                                               each.where.partition);
             element->offset = each.offset;
+            if (!each.metadata.empty()) {
+                element->metadata = std::malloc(each.metadata.size()); // the list frees it
+                if (element->metadata != nullptr) {
+                    std::memcpy(element->metadata, each.metadata.data(), each.metadata.size());
+                    element->metadata_size = each.metadata.size();
+                }
+            }
         }
         if (list->cnt > 0 && !over_) {
             code = rd_kafka_commit_queue(client_->get(), list.get(), queue_.get(), nullptr, &done);

@@ -83,6 +83,7 @@ public:
         last_answer_ = now;
         fresh_cause_ = false;
         decide_soon_.reset();
+        lost_by_.reset();
         for (auto& [which, last] : phases_) {
             last = last == phase::refused ? phase::closed : last;
         }
@@ -106,7 +107,7 @@ public:
         if (now < due(waiting)) {
             return;
         }
-        if (!decide_soon_ && !fresh_cause_) {
+        if (!decide_soon_ && !lost_by_ && !fresh_cause_) {
             cause_ = code_of(RD_KAFKA_RESP_ERR__TIMED_OUT);
             detail_ = "no answer within " + std::to_string(decision_.count()) + " ms; " +
                       cure_of(RD_KAFKA_RESP_ERR__TIMED_OUT, {}, 0);
@@ -120,6 +121,9 @@ public:
             return (clock::time_point::max)();
         }
         clock::time_point next = decide_soon_.value_or((clock::time_point::max)());
+        if (lost_by_) {
+            next = (std::min)(next, *lost_by_);
+        }
         if (state_.what == link::connecting) {
             next = (std::min)(next, decide_by_);
         } else if (waiting) {
@@ -155,8 +159,13 @@ private:
         }
         return false;
     }
-    /// The cause comes as an event of its own, a little later; a repeated one is suppressed.
+    /// The cause comes as an event of its own, a little later; a repeated one is suppressed. A
+    /// client with nothing to send tries its brokers one by one, each second another: then time
+    /// decides.
     void refused(clock::time_point now) {
+        if (!lost_by_ && !any(phase::up)) {
+            lost_by_ = now + decision_;
+        }
         if (!all_refused()) {
             return;
         }
@@ -182,6 +191,7 @@ private:
     }
     void down() {
         decide_soon_.reset();
+        lost_by_.reset();
         if (state_.what == link::connecting || state_.what == link::up) {
             state_ = link_state{link::down, cause_, detail_};
         }
@@ -193,8 +203,9 @@ private:
     clock::time_point decide_by_ = (clock::time_point::max)();
     clock::time_point last_answer_ = (clock::time_point::min)();
     std::optional<clock::time_point> decide_soon_;
-    std::map<connection, phase> phases_; ///< by client, then broker
-    bool fresh_cause_ = false;           ///< an error was told since the last answer
+    std::optional<clock::time_point> lost_by_; ///< refused by some, and by then nothing answered
+    std::map<connection, phase> phases_;       ///< by client, then broker
+    bool fresh_cause_ = false;                 ///< an error was told since the last answer
     std::error_code cause_ = code_of(RD_KAFKA_RESP_ERR__TRANSPORT);
     std::string detail_ = "no broker answers";
 };

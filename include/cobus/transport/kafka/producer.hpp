@@ -1,14 +1,15 @@
 #pragma once
 
+#include "admin.hpp"
 #include "alarm.hpp"
 #include "client.hpp"
 #include "envelope.hpp"
+#include "report.hpp"
 #include "serial_post.hpp"
 #include "topics.hpp"
 #include "waiting_line.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -31,11 +32,14 @@ public:
     producer(const transport_options& options, std::shared_ptr<cluster_watch> watch, conf_ptr conf)
         : serial_post(options.executor),
           how_(options.how),
+          wait_limit_(options.wait_limit),
           watch_(std::move(watch)),
           lingers_(property(conf.get(), "linger.ms") != "0"),
           client_(std::make_shared<client>(role::producer, std::move(conf),
                                            RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR, watch_)),
-          queue_(rd_kafka_queue_get_main(client_->get())) {}
+          queue_(rd_kafka_queue_get_main(client_->get())),
+          creates_(options.create_topics),
+          admin_(client_, queue_.get(), options.partitions) {}
 
     ~producer() override {
         topics_.clear();
@@ -103,6 +107,13 @@ public:
         wake();
     }
 
+    /// Makes the topic if it is missing and that is wanted.
+    void create(const std::string* topic) {
+        if (creates_) {
+            admin_.want(topic);
+        }
+    }
+
     [[nodiscard]] auto handle() const noexcept -> rd_kafka_t* { return client_->get(); }
     /// Messages that librdkafka holds, and reports that nobody read.
     [[nodiscard]] auto held() const noexcept -> int { return rd_kafka_outq_len(client_->get()); }
@@ -130,12 +141,19 @@ private:
                                                     "' was not encoded: " + made.problem());
                 return taken::done;
             }
+            // What waits for Kafka waits in librdkafka's queue, which keeps its order: a message
+            // that timed out there could come back behind younger ones only.
+            const auto keep =
+                node.when_away == policy::wait ? std::optional(wait_limit_) : std::nullopt;
             bool first_use = false;
             rd_kafka_topic_t* topic =
-                topics_.find(client_->get(), content.interned_topic(), first_use);
+                topics_.find(client_->get(), content.interned_topic(), keep, first_use);
             if (topic == nullptr) {
                 node.ec = errc::no_topic;
                 return taken::done;
+            }
+            if (first_use) {
+                create(content.interned_topic());
             }
             node.where.id(content.id());
             node.where.topic(content.interned_topic());
@@ -211,10 +229,18 @@ private:
             if (!event) {
                 return false;
             }
-            if (rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_DR) {
+            switch (rd_kafka_event_type(event.get())) {
+            case RD_KAFKA_EVENT_DR:
                 reports(event.get());
-            } else if (rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_ERROR) {
-                trouble(event.get());
+                break;
+            case RD_KAFKA_EVENT_ERROR:
+                read_error(client_->get(), event.get(), *watch_);
+                break;
+            case RD_KAFKA_EVENT_CREATETOPICS_RESULT:
+                admin_.answered(event.get());
+                break;
+            default:
+                break;
             }
         }
         return true;
@@ -222,29 +248,11 @@ private:
     void reports(rd_kafka_event_t* event) noexcept {
         std::uint64_t count = 0;
         while (const rd_kafka_message_t* report = rd_kafka_event_message_next(event)) {
-            auto& node = *static_cast<publish_node*>(report->_private);
-            node.ec = report_error(*report);
-            if (!node.ec) {
-                node.where.position(report->partition, report->offset);
-                node.where.timestamp(time_point(
-                    std::chrono::milliseconds(rd_kafka_message_timestamp(report, nullptr))));
-                node.where.way(path::kafka, true);
-            }
+            publish_node& node = read_report(*report);
             ++count;
             node.completed(node);
         }
         left(count);
-    }
-    void trouble(rd_kafka_event_t* event) noexcept {
-        const rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-        if (code == RD_KAFKA_RESP_ERR__FATAL) {
-            std::array<char, 512> reason{};
-            const rd_kafka_resp_err_t cause =
-                rd_kafka_fatal_error(client_->get(), reason.data(), reason.size());
-            watch_->fatal(cause, reason.data());
-        } else {
-            watch_->error(code, rd_kafka_event_error_string(event));
-        }
     }
 
     /// Tells who waits for the start, and who follows the state.
@@ -254,6 +262,9 @@ private:
             return;
         }
         told_ = what;
+        if (what == link::up) {
+            admin_.connected();
+        }
         state_changed_->wake();
         if (operation* done = std::exchange(started_, nullptr)) {
             done->completed(*done);
@@ -347,10 +358,13 @@ private:
     }
 
     wire how_;
+    std::chrono::milliseconds wait_limit_;
     std::shared_ptr<cluster_watch> watch_;
     bool lingers_;
     std::shared_ptr<client> client_;
     queue_ptr queue_;
+    bool creates_;
+    admin admin_;
     topics topics_;
     waiting_line line_;
     std::shared_ptr<alarm> alarm_;

@@ -111,7 +111,9 @@ private:
     [[nodiscard]] auto tell(bool assign, const rd_kafka_topic_partition_list_t* list) noexcept
         -> rd_kafka_resp_err_t {
         rd_kafka_t* client = client_->get();
-        if (std::string_view(rd_kafka_rebalance_protocol(client)) != "COOPERATIVE") {
+        const char* protocol =
+            rd_kafka_rebalance_protocol(client); // null when not a member any more
+        if (protocol == nullptr || std::string_view(protocol) != "COOPERATIVE") {
             return rd_kafka_assign(client, assign ? list : nullptr);
         }
         const error_ptr refused(assign ? rd_kafka_incremental_assign(client, list)

@@ -2,12 +2,16 @@
 
 #include "handle.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace cobus::detail::kafka {
@@ -17,8 +21,11 @@ namespace cobus::detail::kafka {
 /// for the first 256 topics. Must die before the client.
 class topics {
 public:
-    /// The handle, or null when librdkafka refuses the name. `made` tells of a first use.
-    [[nodiscard]] auto find(rd_kafka_t* client, const std::string* name, bool& made)
+    /// The handle, or null when librdkafka refuses the name. `keep`: how long its messages are
+    /// tried, if that differs from the client's other topics; the first use decides, and `made`
+    /// tells of it.
+    [[nodiscard]] auto find(rd_kafka_t* client, const std::string* name,
+                            std::optional<std::chrono::milliseconds> keep, bool& made)
         -> rd_kafka_topic_t* {
         std::size_t at = start_of(name);
         for (std::size_t tries = 0; tries < longest; ++tries, at = (at + 1) % slots_.size()) {
@@ -30,7 +37,7 @@ public:
                 break;
             }
         }
-        return make(client, name, made);
+        return make(client, name, keep, made);
     }
     void clear() noexcept {
         const std::lock_guard lock(guard_);
@@ -51,11 +58,12 @@ private:
     [[nodiscard]] auto start_of(const std::string* name) const noexcept -> std::size_t {
         return (reinterpret_cast<std::uintptr_t>(name) >> 5U) * 0x9E3779B1U % slots_.size();
     }
-    auto make(rd_kafka_t* client, const std::string* name, bool& made) -> rd_kafka_topic_t* {
+    auto make(rd_kafka_t* client, const std::string* name,
+              std::optional<std::chrono::milliseconds> keep, bool& made) -> rd_kafka_topic_t* {
         const std::lock_guard lock(guard_);
         const auto [place, is_new] = all_.try_emplace(name);
         if (is_new) {
-            place->second.reset(rd_kafka_topic_new(client, name->c_str(), nullptr));
+            place->second.reset(rd_kafka_topic_new(client, name->c_str(), conf(client, keep)));
             if (!place->second) {
                 all_.erase(place);
                 return nullptr;
@@ -64,6 +72,19 @@ private:
             remember(name, place->second.get());
         }
         return place->second.get();
+    }
+    /// Null for the client's own, which librdkafka takes then.
+    [[nodiscard]] static auto conf(rd_kafka_t* client,
+                                   std::optional<std::chrono::milliseconds> keep)
+        -> rd_kafka_topic_conf_t* {
+        if (!keep) {
+            return nullptr;
+        }
+        rd_kafka_topic_conf_t* own = rd_kafka_default_topic_conf_dup(client);
+        const std::string limit = std::to_string((std::min)(
+            keep->count(), std::chrono::milliseconds::rep{(std::numeric_limits<int>::max)()}));
+        rd_kafka_topic_conf_set(own, "message.timeout.ms", limit.c_str(), nullptr, 0);
+        return own;
     }
     void remember(const std::string* name, rd_kafka_topic_t* handle) noexcept {
         std::size_t at = start_of(name);

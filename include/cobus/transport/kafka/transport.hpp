@@ -56,6 +56,9 @@ public:
         if (!wanted.group.empty()) {
             options.group_id = wanted.group;
         }
+        for (const std::string* topic : wanted.topics) {
+            producer_->create(topic);
+        }
         return std::make_unique<consumer_stream>(options_.executor, watch_,
                                                  make_conf(options, role::consumer), wanted, ready);
     }

@@ -1,0 +1,258 @@
+#include "../support/kafka_options.hpp"
+#include "../support/kafka_server.hpp"
+#include "../support/transport_driver.hpp"
+
+#include <cobus/kafka.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+using namespace cobus;
+using namespace cobus::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+using steady = std::chrono::steady_clock;
+
+auto unique(const std::string& name) -> std::string {
+    return name + "-" + message_id::make(detail::coarse_now()).str();
+}
+
+auto options_here() -> transport_options { return quick_kafka(kafka_brokers()); }
+
+} // namespace
+
+TEST_CASE("what is published comes back with everything that it carries") {
+    const std::string topic = unique("round-trip");
+    transport_driver bus(kafka(), options_here());
+    REQUIRE_FALSE(bus.start());
+    std::deque<test_publish> nodes;
+    nodes.emplace_back(topic, "key", "payload");
+    nodes.emplace_back(topic, "", "");
+    nodes.emplace_back(topic, std::string_view("\0\xff", 2), std::string("\0binary\xff", 8));
+    nodes.emplace_back(topic, "gone", "");
+    nodes.back().content->no_payload();
+    nodes.emplace_back(topic, "", "no key");
+    nodes.back().content->no_key();
+    nodes.emplace_back(topic, "headers", "x");
+    nodes.back().content->headers().add("twice", "1");
+    nodes.back().content->headers().add("twice", "2");
+    nodes.back().content->headers().add_null("null");
+    nodes.back().content->headers().add("empty", "");
+    nodes.back().content->source("/tests");
+    nodes.back().content->time(time_point(1234567890123ms));
+    for (test_publish& each : nodes) {
+        each.partition = 0;
+        CHECK_FALSE(bus.publish(each));
+    }
+    stream_driver in(bus.get(), {topic}, unique("group"));
+    std::size_t at = 0;
+    in.on_message = [&](delivery& each) {
+        const message& sent = *nodes.at(at++).content;
+        const message& got = *each.content;
+        CHECK(got.id() == sent.id());
+        CHECK(got.type() == sent.type());
+        CHECK(got.topic() == topic);
+        CHECK(got.key() == sent.key());
+        CHECK(got.payload() == sent.payload());
+        CHECK(got.is_null() == sent.is_null());
+        CHECK(got.time() == sent.time());
+        CHECK(got.headers() == sent.headers());
+        return true;
+    };
+    CHECK(in.until([&] { return at == nodes.size(); }));
+    CHECK(in.close());
+    CHECK_FALSE(bus.stop());
+}
+
+TEST_CASE("a topic is made with the partitions asked for") {
+    transport_options options = options_here();
+    options.partitions = 3;
+    transport_driver bus(kafka(), options);
+    REQUIRE_FALSE(bus.start());
+    SUBCASE("by its first message") {
+        const std::string topic = unique("made-by-publish");
+        std::set<std::int32_t> partitions;
+        for (int i = 0; i < 50; ++i) {
+            test_publish node(topic, "key-" + std::to_string(i), "v");
+            REQUIRE_FALSE(bus.publish(node));
+            partitions.insert(node.where.partition());
+        }
+        CHECK(partitions.size() == 3);
+    }
+    SUBCASE("by its first reader") {
+        const std::string topic = unique("made-by-subscribe");
+        stream_driver in(bus.get(), {topic}, unique("group"));
+        CHECK(in.until([&] { return in.assigned.size() == 3; }));
+        CHECK(in.close());
+    }
+    CHECK_FALSE(bus.stop());
+}
+
+TEST_CASE("100,000 messages arrive, each once and in order") {
+    const std::string topic = unique("many");
+    transport_driver bus(kafka(), options_here());
+    REQUIRE_FALSE(bus.start());
+    constexpr int total = 100000;
+    std::deque<test_publish> nodes;
+    std::size_t failed = 0;
+    for (int i = 0; i < total; ++i) {
+        nodes.emplace_back(topic, std::to_string(i % 100), std::to_string(i));
+        REQUIRE(bus.get().publish(nodes.back(), true) == taken::pending);
+    }
+    for (test_publish& each : nodes) {
+        REQUIRE(each.ended.reaches(1));
+        failed += static_cast<std::size_t>(static_cast<bool>(each.ec));
+    }
+    CHECK(failed == 0);
+    stream_driver in(bus.get(), {topic}, unique("group"));
+    REQUIRE(in.until([&] { return in.seen.size() >= total; }, 60s));
+    CHECK(in.seen.size() == total);
+    std::map<std::string, int> last;
+    bool ordered = true;
+    for (const seen_message& each : in.seen) {
+        const int number = std::stoi(each.payload);
+        const auto [place, first] = last.try_emplace(each.key, number);
+        ordered = ordered && (first || place->second < number);
+        place->second = number;
+    }
+    CHECK(ordered);
+    CHECK(in.close());
+    CHECK_FALSE(bus.stop());
+}
+
+TEST_CASE("a closed member's partitions go on at once, without waiting for its session to end") {
+    const std::string topic = unique("leaving");
+    transport_options options = options_here();
+    options.properties["session.timeout.ms"] = "30000";
+    transport_driver bus(kafka(), options);
+    REQUIRE_FALSE(bus.start());
+    const std::string group = unique("group");
+    stream_driver first(bus.get(), {topic}, group);
+    stream_driver second(bus.get(), {topic}, group);
+    REQUIRE(first.until([&] {
+        second.step();
+        return first.assigned.size() == 2 && second.assigned.size() == 2;
+    }));
+    const auto before = steady::now();
+    SUBCASE("closed") { CHECK(first.close()); }
+    SUBCASE("crashed") { first.crash(); }
+    CHECK(second.until([&] { return second.assigned.size() == 4; }));
+    CHECK(steady::now() - before < 10s);
+    CHECK(second.close());
+    CHECK_FALSE(bus.stop());
+}
+
+TEST_CASE("a member that the group threw out has lost its partitions, and comes back") {
+    const std::string topic = unique("thrown-out");
+    transport_options options = options_here();
+    options.properties["max.poll.interval.ms"] = "6000";
+    transport_driver bus(kafka(), options);
+    REQUIRE_FALSE(bus.start());
+    stream_driver in(bus.get(), {topic}, unique("group"));
+    REQUIRE(in.until([&] { return in.assigned.size() == 4; }));
+    event_count never;
+    CHECK_FALSE(never.reaches(1, 8s)); // a dispatcher that is stuck polls nothing
+    REQUIRE(in.until([&] { return in.signals.size() >= 2; }));
+    CHECK(in.signals[1] == signal::lost);
+    CHECK(in.until([&] { return in.assigned.size() == 4; }));
+    CHECK(in.close());
+    CHECK_FALSE(bus.stop());
+}
+
+TEST_CASE("positions are committed with their metadata") {
+    const std::string topic = unique("metadata");
+    transport_driver bus(kafka(), options_here());
+    REQUIRE_FALSE(bus.start());
+    for (int i = 0; i < 3; ++i) {
+        test_publish node(topic, "k", std::to_string(i));
+        node.partition = 0;
+        REQUIRE_FALSE(bus.publish(node));
+    }
+    const std::string group = unique("group");
+    {
+        stream_driver in(bus.get(), {topic}, group);
+        REQUIRE(in.until([&] { return in.seen.size() == 3; }));
+        CHECK_FALSE(in.commit({{{detail::intern(topic), 0}, 2, "~note"}}));
+        CHECK(in.close());
+    }
+    stream_driver again(bus.get(), {topic}, group);
+    REQUIRE(again.until([&] { return !again.seen.empty(); }));
+    CHECK(again.seen.front().offset == 2);
+    CHECK(again.close());
+    CHECK_FALSE(bus.stop());
+}
+
+TEST_CASE("publishes wait out the death of their broker") {
+    kafka_server server;
+    transport_options options = quick_kafka(server.brokers());
+    options.delivery_timeout = 60s;
+    transport_driver bus(kafka(), options);
+    REQUIRE_FALSE(bus.start());
+    std::deque<test_publish> nodes;
+    for (int i = 0; i < 3000; ++i) {
+        nodes.emplace_back("orders", std::to_string(i % 10), std::to_string(i));
+        REQUIRE(bus.get().publish(nodes.back(), true) == taken::pending);
+        if (i == 1000) {
+            REQUIRE(nodes.front().ended.reaches(1));
+            server.kill();
+        }
+    }
+    CHECK(bus.becomes(link::down, 5s));
+    server.restart();
+    CHECK(bus.becomes(link::up));
+    for (test_publish& each : nodes) {
+        REQUIRE(each.ended.reaches(1, 60s));
+        CHECK_FALSE(each.ec);
+    }
+    stream_driver in(bus.get(), {"orders"}, "group");
+    REQUIRE(in.until([&] { return in.seen.size() >= 3000; }, 60s));
+    CHECK(in.seen.size() == 3000); // the broker removes what an idempotent producer sends twice
+    CHECK(in.close());
+    CHECK_FALSE(bus.stop());
+}
+
+TEST_CASE("a frozen broker counts as away within the decision time, and a thawed one as back") {
+    kafka_server server;
+    transport_driver bus(kafka(), quick_kafka(server.brokers()));
+    REQUIRE_FALSE(bus.start());
+    test_publish first("orders", "k", "1");
+    REQUIRE_FALSE(bus.publish(first));
+    server.freeze();
+    test_publish second("orders", "k", "2");
+    const auto before = steady::now();
+    REQUIRE(bus.get().publish(second, true) == taken::pending);
+    CHECK(bus.becomes(link::down, 5s));
+    CHECK(steady::now() - before < 3500ms);
+    server.thaw();
+    CHECK(bus.becomes(link::up));
+    CHECK(second.ended.reaches(1));
+    CHECK_FALSE(second.ec);
+    CHECK_FALSE(bus.stop());
+}
+
+TEST_CASE("a wrong password is said with its cause") {
+    kafka_options with_sasl;
+    with_sasl.properties = {"sasl.enabled.mechanisms=PLAIN"};
+    // A plain listener refuses the mechanism; that is enough to see the cause and the cure.
+    kafka_server server(with_sasl);
+    transport_options options = quick_kafka(server.brokers());
+    options.properties["security.protocol"] = "sasl_plaintext";
+    options.properties["sasl.mechanism"] = "PLAIN";
+    options.properties["sasl.username"] = "ada";
+    options.properties["sasl.password"] = "top-secret-password";
+    transport_driver bus(kafka(), options);
+    REQUIRE_FALSE(bus.start());
+    CHECK(bus.get().state().what == link::down);
+    CHECK(bus.get().state().detail.find("sasl.mechanism") != std::string::npos);
+    CHECK(bus.get().state().detail.find("top-secret") == std::string::npos);
+    CHECK_FALSE(bus.stop());
+}
