@@ -23,20 +23,22 @@ enum class handling : unsigned char { at_once, suspends };
 /// A bus in memory with some handlers, which runs for the whole of one benchmark.
 class memory_bus {
 public:
-    memory_bus(asio::io_context& io, std::size_t handlers, handling how)
-        : io_(io), bus_(io.get_executor(), cobus::settings()) {
+    memory_bus(asio::io_context& io, std::size_t handlers, handling how,
+               const cobus::settings& said = cobus::settings())
+        : io_(io), bus_(io.get_executor(), said) {
         for (std::size_t i = 0; i < handlers; ++i) {
             subscriptions_.push_back(add(how, "handler-" + std::to_string(i)));
         }
-        auto started = bus_.start(asio::use_future);
-        while (started.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+        bool started = false;
+        bus_.start([&](std::error_code) { started = true; });
+        while (!started) {
             io_.run_one();
         }
-        started.get();
     }
     ~memory_bus() {
-        auto stopped = bus_.stop(asio::use_future);
-        while (stopped.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+        bool stopped = false;
+        bus_.stop([&](std::error_code) { stopped = true; });
+        while (!stopped) {
             io_.run_one();
         }
     }
@@ -133,6 +135,17 @@ void publish(benchmark::State& state, handling how, std::size_t publishers) {
     });
 }
 
+/// A log that stays in the processor's cache.
+void publish_with_short_log(benchmark::State& state) {
+    const auto handlers = static_cast<std::size_t>(state.range(0));
+    asio::io_context io(1);
+    memory_bus bus(io, handlers, handling::at_once, cobus::settings().retention(1024));
+    measure(state, bus, handlers, [&](std::size_t handled) {
+        bus.publish(io, events, 1);
+        bus.run_until(handled);
+    });
+}
+
 void call(benchmark::State& state) {
     const auto handlers = static_cast<std::size_t>(state.range(0));
     asio::io_context io(1);
@@ -161,6 +174,7 @@ void publish_across_threads(benchmark::State& state) {
 BENCHMARK_CAPTURE(publish, one_at_a_time, handling::at_once, 1)->Arg(1)->Arg(10);
 BENCHMARK_CAPTURE(publish, in_flight_64, handling::at_once, 64)->Arg(1)->Arg(10);
 BENCHMARK_CAPTURE(publish, suspends, handling::suspends, 1)->Arg(1)->Arg(10);
+BENCHMARK(publish_with_short_log)->Arg(1);
 BENCHMARK(call)->Arg(1)->Arg(10);
 BENCHMARK(publish_across_threads)->Arg(1)->Arg(10)->UseRealTime();
 

@@ -29,7 +29,7 @@ class Row:
 
 
 def at(name):
-    return lambda numbers: numbers[name]
+    return lambda numbers: numbers.get(name)
 
 
 def each_further(name):
@@ -62,6 +62,8 @@ class InProcess:
         Row("… beside Asio's channel", "ns", at("publish/one_at_a_time/1"),
             at("measure/channel/1"), Target(0.25)),
         Row("… with 64 publishes in flight", "ns", at("publish/in_flight_64/1"),
+            at("measure/ring_awaitables/1")),
+        Row("… with a log of 1,024 messages", "ns", at("publish_with_short_log/1"),
             at("measure/ring_awaitables/1")),
         Row("publish to 10 handlers", "ns", at("publish/one_at_a_time/10"),
             at("measure/ring_awaitables/10")),
@@ -147,9 +149,9 @@ class Kafka:
         return numbers
 
     @staticmethod
-    def row(title, unit, run, figure, target=None, scale=1.0, relative=True):
+    def row(title, unit, run, figure, target=None, relative=True):
         def of(side):
-            return lambda numbers: numbers[f"{side} {run} {figure}"] * scale
+            return lambda numbers: numbers.get(f"{side} {run} {figure}")
         return Row(title, unit, of("cobus"), of("floor"), target, relative)
 
     rows = []
