@@ -67,7 +67,7 @@ class bus {
         co_await net::async_initiate<decltype(token), void(std::error_code)>(std::move(initiation),
                                                                              token);
         if (ec) {
-            detail::throw_error(ec, core->problem());
+            detail::throw_error(ec, core->life().problem());
         }
     }
 
@@ -125,7 +125,7 @@ public:
     void request_stop() noexcept { core_->request_stop(); }
 
     /// The bus's state, since when, and why.
-    [[nodiscard]] auto health() const -> cobus::health { return core_->health(); }
+    [[nodiscard]] auto health() const -> cobus::health { return core_->life().health(); }
 
     // --- publishing
 

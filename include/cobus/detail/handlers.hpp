@@ -69,7 +69,7 @@ public:
 
     template <class Handler> void operator()(Handler&& handler) {
         const net::any_io_executor fallback = what_.core().executor();
-        if (what_.core().in_process()) {
+        if (what_.core().life().in_process()) {
             what_.op().until_handled = true;
         } else {
             what_.op().ec = errc::not_in_process; // refused before it is submitted

@@ -201,22 +201,21 @@ public:
         return some;
     }
 
-    /// Takes every waiter there is, as at the end: for each, `tell(waiter)`.
-    template <class Tell> void take_waiters(Tell tell) {
-        std::vector<publish_op::waiter*> all;
-        {
-            const std::lock_guard lock(guard_);
-            for (const auto& each : chunks_) {
-                for (publish_op& op : *each) {
-                    if (op.waiting != nullptr) {
-                        all.push_back(std::exchange(op.waiting, nullptr));
-                        op.abandoned = true;
-                    }
-                }
-            }
+    /// The end: tells those that ended, and all others what can still be said, and takes no more.
+    template <class Tell> void end(Tell tell) {
+        deliver(tell);
+        transport* const to = to_.exchange(nullptr, std::memory_order_acq_rel);
+        for (const auto& [who, op] : take_waiters()) {
+            const bool never_sent = to != nullptr && !op->until_handled && to->withdraw(*op);
+            const bool inside = to == nullptr || op->until_handled;
+            tell(*who, make_error_code(never_sent || inside ? errc::closed : errc::maybe_sent),
+                 receipt());
         }
-        for (publish_op::waiter* each : all) {
-            tell(*each);
+    }
+    /// The context is gone: nobody is told.
+    void drop_waiters() noexcept {
+        for (const auto& [who, op] : take_waiters()) {
+            who->destroy();
         }
     }
 
@@ -227,6 +226,20 @@ private:
         publish_op* op;
         std::uint64_t generation;
     };
+
+    [[nodiscard]] auto take_waiters() -> std::vector<std::pair<publish_op::waiter*, publish_op*>> {
+        std::vector<std::pair<publish_op::waiter*, publish_op*>> all;
+        const std::lock_guard lock(guard_);
+        for (const auto& each : chunks_) {
+            for (publish_op& op : *each) {
+                if (op.waiting != nullptr) {
+                    all.emplace_back(std::exchange(op.waiting, nullptr), &op);
+                    op.abandoned = true;
+                }
+            }
+        }
+        return all;
+    }
 
     void grow() {
         chunks_.push_back(std::make_unique<chunk>());

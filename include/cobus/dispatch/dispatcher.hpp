@@ -1,6 +1,7 @@
 #pragma once
 
 #include "committer.hpp"
+#include "limits.hpp"
 #include "match.hpp"
 #include "partitions.hpp"
 #include "runner.hpp"
@@ -17,14 +18,6 @@
 #include <vector>
 
 namespace cobus::detail {
-
-struct dispatch_limits {
-    std::size_t handlers = 256;   ///< running at once, over all registrations
-    std::size_t partition = 1024; ///< unfinished messages of one partition, then it is held
-    std::size_t total = 8192;     ///< unfinished messages, then nothing is fetched
-    /// What running handlers of a revoked partition get.
-    std::chrono::milliseconds drain = std::chrono::seconds(10);
-};
 
 /// Between a stream and the handlers: takes messages in, gives them to the runner, commits what is
 /// finished, answers rebalances, and ends in order. Knows no transport. Every call comes from the
@@ -65,8 +58,7 @@ public:
         runner_.drop_waiting([&gone](const job& each) { return each.handler == &gone; });
         give_back();
     }
-    void worker_ready(worker& free) { runner_.worker_ready(free); }
-    void worker_ready_inline(worker& free) { runner_.worker_ready_inline(free); }
+    [[nodiscard]] auto runs() noexcept -> runner& { return runner_; }
 
     /// Does what can be done now. True: there is more, run again soon.
     auto run(clock::time_point now) -> bool {
@@ -117,7 +109,6 @@ public:
     }
     [[nodiscard]] auto closed() const noexcept -> bool { return state_ == phase::closed; }
     [[nodiscard]] auto unfinished() const noexcept -> std::size_t { return records_; }
-    [[nodiscard]] auto dead_letters() const noexcept -> std::size_t { return runner_.letters(); }
 
     /// As a crash would: nothing more is begun or committed; handlers that run are asked to end,
     /// and what they read stays.
@@ -270,12 +261,6 @@ private:
             partitions_.sweep();
         }
         let_go();
-    }
-    static void erase(record& item) noexcept {
-        while (item.jobs != nullptr) {
-            pool_delete(std::exchange(item.jobs, item.jobs->sibling));
-        }
-        pool_delete(&item);
     }
     void tell(const message& content, bool all_done) noexcept {
         if (handled_observer* waiting = content.observer(host_)) {

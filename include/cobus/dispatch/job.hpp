@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../detail/pool.hpp"
 #include "../detail/queue.hpp"
 #include "../outcome.hpp"
 #include "../transport/transport.hpp"
@@ -102,6 +103,13 @@ struct record {
     record* previous = nullptr; ///< in its partition
     record* next = nullptr;
 };
+
+inline void erase(record& item) noexcept {
+    while (item.jobs != nullptr) {
+        pool_delete(std::exchange(item.jobs, item.jobs->sibling));
+    }
+    pool_delete(&item);
+}
 
 /// One assigned partition.
 struct partition_state {

@@ -1,0 +1,320 @@
+#pragma once
+
+#include "../dispatch/dispatcher.hpp"
+#include "../error.hpp"
+#include "../log.hpp"
+#include "handler_list.hpp"
+#include "home_parts.hpp"
+#include "publisher.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace cobus::detail {
+
+/// The life of a bus: starting, subscribing, stopping, and being given up. What is asked for comes
+/// from any thread; `step` does it on the home.
+class lifecycle {
+public:
+    using clock = std::chrono::steady_clock;
+    using waiter = completion<std::error_code>;
+
+    lifecycle(dispatch_host& host, transport_options& options, transport_factory make,
+              publisher& publishes, dispatcher& dispatch)
+        : host_(&host),
+          options_(&options),
+          make_(std::move(make)),
+          publisher_(&publishes),
+          dispatcher_(&dispatch),
+          stream_ready_(host),
+          state_changed_(host),
+          starting_(host),
+          stopping_(host) {}
+    lifecycle(const lifecycle&) = delete;
+    auto operator=(const lifecycle&) -> lifecycle& = delete;
+
+    // From any thread; the caller wakes the home.
+
+    void ask_to_start(waiter& who) {
+        const std::lock_guard lock(guard_);
+        start_waiters_.push(who);
+    }
+    void ask_to_stop(std::chrono::milliseconds limit, waiter& who) {
+        const std::lock_guard lock(guard_);
+        stop_waiters_.push(who);
+        const auto deadline = clock::now() + limit;
+        stop_deadline_ = stop_deadline_ ? (std::min)(*stop_deadline_, deadline) : deadline;
+    }
+    void ask_to_stop() noexcept { stop_requested_.store(true, std::memory_order_release); }
+    /// The bus object is gone.
+    void ask_to_give_up() noexcept { given_up_.store(true, std::memory_order_release); }
+
+    [[nodiscard]] auto handlers() noexcept -> handler_list& { return handlers_; }
+    [[nodiscard]] auto in_process() const -> bool {
+        const std::lock_guard lock(guard_);
+        return transport_ == nullptr || transport_->in_process();
+    }
+    [[nodiscard]] auto health() const -> cobus::health {
+        const std::lock_guard lock(guard_);
+        return transport_ != nullptr ? transport_->health() : cobus::health();
+    }
+    /// Why starting failed, in words.
+    [[nodiscard]] auto problem() const -> std::string {
+        const std::lock_guard lock(guard_);
+        return problem_;
+    }
+
+    // Home only.
+
+    /// Before the dispatcher's run.
+    void step_before() {
+        if (given_up_.load(std::memory_order_acquire) && phase_ != phase::over) {
+            complete_all(starting_waiters_, errc::closed);
+            finish();
+        }
+        start_step();
+        handlers_step(false);
+    }
+    /// After it.
+    void step_after(clock::time_point now) {
+        stop_step(now);
+        handlers_done_step();
+    }
+    [[nodiscard]] auto over() const noexcept -> bool { return phase_ == phase::over; }
+    [[nodiscard]] auto due() const noexcept -> clock::time_point {
+        return phase_ == phase::flushing ? flush_limit_ : (clock::time_point::max)();
+    }
+
+    /// The context is gone, or the last owner: whoever waits is destroyed unheard.
+    void drop_waiters() noexcept {
+        for (status_queue* each : {&start_waiters_, &stop_waiters_, &starting_waiters_}) {
+            drop_all(*each);
+        }
+        for (const auto& each : handlers_.everybody()) {
+            drop_all(each->close_waiters);
+            drop_all(each->ready_waiters);
+        }
+    }
+    void drop_transport() noexcept {
+        transport_.reset(); // its own pending nodes end here, unheard
+        work_.reset();
+    }
+
+private:
+    enum class phase : unsigned char { idle, starting, running, draining, flushing, over };
+
+    // Starting.
+
+    void start_step() {
+        status_queue waiting = take(start_waiters_);
+        if (phase_ != phase::idle && phase_ != phase::starting) {
+            complete_all(waiting, phase_ == phase::running ? errc::already_started : errc::closed);
+            return;
+        }
+        if (phase_ == phase::idle && !waiting.empty()) {
+            phase_ = phase::starting;
+            starting_waiters_.push(*waiting.pop());
+            work_.emplace(host_->executor());
+            begin_start();
+        }
+        complete_all(waiting, errc::already_started);
+        if (phase_ == phase::starting && starting_.take()) {
+            if (starting_.ec) {
+                start_failed(starting_.ec, transport_->state().detail);
+                return;
+            }
+            phase_ = phase::running;
+            handlers_step(true); // subscribed before anybody can publish
+            complete_all(starting_waiters_, std::error_code());
+        }
+    }
+    void begin_start() {
+        try {
+            auto made = make_(*options_);
+            const std::lock_guard lock(guard_);
+            transport_ = std::move(made);
+        } catch (const error& e) {
+            start_failed(e.code(), e.what());
+            return;
+        } catch (const std::exception& e) {
+            start_failed(errc::bad_settings, e.what());
+            return;
+        }
+        publisher_->connect(transport_.get());
+        starting_.ec.clear();
+        transport_->start(state_changed_, starting_);
+    }
+    void start_failed(std::error_code ec, std::string text) {
+        host_->log(log_level::error,
+                   "the bus cannot start: " + (text.empty() ? ec.message() : text));
+        {
+            const std::lock_guard lock(guard_);
+            problem_ = std::move(text);
+        }
+        finish();
+        complete_all(starting_waiters_, ec);
+    }
+
+    // Handlers.
+
+    void handlers_step(bool announce_now) {
+        if (handlers_.update()) {
+            for (const auto& each : handlers_.known()) {
+                if (each->close_requested.load(std::memory_order_acquire) && !each->closing) {
+                    each->closing = true;
+                    dispatcher_->drop_handler(*each);
+                    each->cancel([](const job& /*work*/) { return true; });
+                    each->dismiss();
+                }
+            }
+            dispatcher_->handlers(handlers_.known());
+            announce_now = true;
+        }
+        if (announce_now && phase_ == phase::running) {
+            announce();
+        }
+    }
+
+    /// Tells the transport which topics are wanted now.
+    void announce() {
+        interest wanted{options_->group_id, handlers_.topics()};
+        if (wanted.topics == announced_) {
+            return;
+        }
+        announced_ = wanted.topics;
+        if (dispatcher_->is_open()) {
+            dispatcher_->announce(wanted);
+        } else {
+            dispatcher_->open(transport_->subscribe(wanted, stream_ready_));
+        }
+        host_->wake();
+    }
+
+    /// Tells those who wait for a handler to be ready, or over.
+    void handlers_done_step() {
+        if (!handlers_.busy()) {
+            return;
+        }
+        for (const auto& each : handlers_.known()) {
+            const bool over = each->closing || phase_ == phase::over;
+            if (over || dispatcher_->assigned()) {
+                status_queue waiting = handlers_.take(each->ready_waiters);
+                complete_all(waiting, over ? make_error_code(errc::closed) : std::error_code());
+            }
+            if (each->closing && each->running == 0) {
+                status_queue waiting = handlers_.take(each->close_waiters);
+                complete_all(waiting, std::error_code());
+            }
+        }
+        if (handlers_.sweep()) {
+            dispatcher_->handlers(handlers_.known());
+        }
+    }
+
+    // Stopping.
+
+    [[nodiscard]] auto stop_deadline(clock::time_point now) -> std::optional<clock::time_point> {
+        const std::lock_guard lock(guard_);
+        if (stop_requested_.load(std::memory_order_acquire) && !stop_deadline_) {
+            stop_deadline_ = now + options_->stop_timeout;
+        }
+        return stop_deadline_;
+    }
+
+    void stop_step(clock::time_point now) {
+        const auto deadline = stop_deadline(now);
+        if (!deadline) {
+            return;
+        }
+        if (phase_ == phase::idle || phase_ == phase::starting) {
+            complete_all(starting_waiters_, errc::closed);
+            finish();
+        }
+        if (phase_ == phase::running) {
+            phase_ = phase::draining;
+            // Handlers get most of the time; what is left is for commits, flushing and closing.
+            dispatcher_->close(now + (*deadline - now) * 7 / 10);
+            host_->wake();
+        }
+        if (phase_ == phase::draining && (dispatcher_->closed() || now >= *deadline)) {
+            phase_ = phase::flushing;
+            flush_limit_ = *deadline + std::chrono::milliseconds(250);
+            transport_->stop(*deadline, stopping_);
+        }
+        if (phase_ == phase::flushing && (stopping_.take() || now >= flush_limit_)) {
+            finish();
+        }
+        if (phase_ == phase::over) {
+            status_queue waiting = take(stop_waiters_);
+            complete_all(waiting, std::error_code());
+        }
+    }
+
+    /// Nothing is under way any more, or may be.
+    void finish() {
+        phase_ = phase::over;
+        publisher_->end([this](publish_op::waiter& who, std::error_code ec, receipt where) {
+            who.complete(host_->executor(), true, ec, std::move(where));
+        });
+        dispatcher_->abandon();
+        for (const auto& each : handlers_.known()) {
+            each->dismiss();
+        }
+        work_.reset();
+        status_queue waiting = take(stop_waiters_);
+        complete_all(waiting, std::error_code());
+        host_->wake();
+    }
+
+    [[nodiscard]] auto take(status_queue& from) -> status_queue {
+        const std::lock_guard lock(guard_);
+        return std::exchange(from, status_queue());
+    }
+    void complete_all(status_queue& waiting, std::error_code ec) {
+        while (waiter* each = waiting.pop()) {
+            each->complete(host_->executor(), true, ec);
+        }
+    }
+    static void drop_all(status_queue& waiting) noexcept {
+        while (waiter* each = waiting.pop()) {
+            each->destroy();
+        }
+    }
+
+    dispatch_host* host_;
+    transport_options* options_;
+    transport_factory make_;
+    publisher* publisher_;
+    dispatcher* dispatcher_;
+    handler_list handlers_;
+    std::atomic<bool> stop_requested_{false};
+    std::atomic<bool> given_up_{false};
+
+    mutable std::mutex guard_; // of these
+    status_queue start_waiters_;
+    status_queue stop_waiters_;
+    std::optional<clock::time_point> stop_deadline_;
+    std::string problem_;
+    std::unique_ptr<transport> transport_; // set once, by the home
+
+    home_waker stream_ready_;
+    home_waker state_changed_;
+    home_operation starting_;
+    home_operation stopping_;
+    status_queue starting_waiters_;
+    std::vector<const std::string*> announced_;
+    std::optional<net::executor_work_guard<net::any_io_executor>> work_;
+    phase phase_ = phase::idle;
+    clock::time_point flush_limit_{};
+};
+
+} // namespace cobus::detail
