@@ -39,7 +39,7 @@ public:
                                            RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR, watch_)),
           queue_(rd_kafka_queue_get_main(client_->get())),
           creates_(options.create_topics),
-          admin_(client_, queue_.get(), options.partitions) {}
+          admin_(client_, queue_.get(), options) {}
 
     ~producer() override {
         topics_.clear();
@@ -132,8 +132,7 @@ private:
         try {
             message& content = *node.content;
             encoded out;
-            static thread_local std::string text;
-            if (const codec_result made = encode(content, how_, text, out); !made.ok()) {
+            if (const codec_result made = encode(content, how_, out); !made.ok()) {
                 node.ec = content.contract() != nullptr && !content.contract()->has_codec
                               ? errc::no_codec
                               : errc::not_encodable;
@@ -143,8 +142,7 @@ private:
             }
             // What waits for Kafka waits in librdkafka's queue, which keeps its order: a message
             // that timed out there could come back behind younger ones only.
-            const auto keep =
-                node.when_away == policy::wait ? std::optional(wait_limit_) : std::nullopt;
+            const auto keep = node.when_away == policy::wait ? wait_limit_ : client_default;
             bool first_use = false;
             rd_kafka_topic_t* topic =
                 topics_.find(client_->get(), content.interned_topic(), keep, first_use);

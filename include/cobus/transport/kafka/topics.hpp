@@ -11,10 +11,12 @@
 #include <limits>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <string>
 
 namespace cobus::detail::kafka {
+
+/// Of how long a topic's messages are tried: as long as the client's others.
+inline constexpr std::chrono::milliseconds client_default{0};
 
 /// librdkafka's topic handles, one for each name. Making one asks for the topic's metadata at once;
 /// producing by name to an unknown topic would wait for a timer of a second. Reading takes no lock
@@ -22,11 +24,9 @@ namespace cobus::detail::kafka {
 class topics {
 public:
     /// The handle, or null when librdkafka refuses the name. `keep`: how long its messages are
-    /// tried, if that differs from the client's other topics; the first use decides, and `made`
-    /// tells of it.
+    /// tried, or `client_default`; the first use decides, and `made` tells of it.
     [[nodiscard]] auto find(rd_kafka_t* client, const std::string* name,
-                            std::optional<std::chrono::milliseconds> keep, bool& made)
-        -> rd_kafka_topic_t* {
+                            std::chrono::milliseconds keep, bool& made) -> rd_kafka_topic_t* {
         std::size_t at = start_of(name);
         for (std::size_t tries = 0; tries < longest; ++tries, at = (at + 1) % slots_.size()) {
             const std::string* there = slots_[at].name.load(std::memory_order_acquire);
@@ -58,8 +58,8 @@ private:
     [[nodiscard]] auto start_of(const std::string* name) const noexcept -> std::size_t {
         return (reinterpret_cast<std::uintptr_t>(name) >> 5U) * 0x9E3779B1U % slots_.size();
     }
-    auto make(rd_kafka_t* client, const std::string* name,
-              std::optional<std::chrono::milliseconds> keep, bool& made) -> rd_kafka_topic_t* {
+    auto make(rd_kafka_t* client, const std::string* name, std::chrono::milliseconds keep,
+              bool& made) -> rd_kafka_topic_t* {
         const std::lock_guard lock(guard_);
         const auto [place, is_new] = all_.try_emplace(name);
         if (is_new) {
@@ -74,15 +74,14 @@ private:
         return place->second.get();
     }
     /// Null for the client's own, which librdkafka takes then.
-    [[nodiscard]] static auto conf(rd_kafka_t* client,
-                                   std::optional<std::chrono::milliseconds> keep)
+    [[nodiscard]] static auto conf(rd_kafka_t* client, std::chrono::milliseconds keep)
         -> rd_kafka_topic_conf_t* {
-        if (!keep) {
+        if (keep == client_default) {
             return nullptr;
         }
         rd_kafka_topic_conf_t* own = rd_kafka_default_topic_conf_dup(client);
         const std::string limit = std::to_string((std::min)(
-            keep->count(), std::chrono::milliseconds::rep{(std::numeric_limits<int>::max)()}));
+            keep.count(), std::chrono::milliseconds::rep{(std::numeric_limits<int>::max)()}));
         rd_kafka_topic_conf_set(own, "message.timeout.ms", limit.c_str(), nullptr, 0);
         return own;
     }
