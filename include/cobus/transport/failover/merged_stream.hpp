@@ -200,7 +200,7 @@ private:
         got.epoch = got.epoch << 1U | kafka_side;
         return closed_when_both(kafka_, got);
     }
-    auto closed_when_both(side& which, const polled& got) noexcept -> polled {
+    auto closed_when_both(side& which, const polled& got) const noexcept -> polled {
         if (got.what != signal::closed) {
             return got;
         }
