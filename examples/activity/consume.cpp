@@ -2,19 +2,15 @@
 #include "commands.hpp"
 #include "environment.hpp"
 #include "interrupt.hpp"
+#include "sleeper.hpp"
 #include "tally.hpp"
 
 #include <cobus/cobus.hpp>
 #include <cobus/kafka.hpp>
 
-#include <asio/experimental/awaitable_operators.hpp>
-#include <asio/experimental/channel.hpp>
-#include <asio/steady_timer.hpp>
-
 #include <chrono>
 #include <cstdio>
 #include <string>
-#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -31,12 +27,10 @@ public:
           where_(destination(settings)),
           terminal_(::isatty(STDOUT_FILENO) == 1),
           pause_(executor),
-          over_(executor, 1),
           interrupted_(executor, [this] { end(); }),
           bus_(executor, std::move(settings), cobus::kafka()) {}
 
     [[nodiscard]] auto run() -> command {
-        using namespace asio::experimental::awaitable_operators;
         auto counting = bus_.on<activity_event>("count", [this](const activity_event& event) {
             counts_.add(event);
             if (counts_.total == how_.count) {
@@ -45,22 +39,19 @@ public:
         });
         co_await bus_.start();
         std::printf("counting what arrives from %s; Ctrl-C ends\n", where_.c_str());
-        co_await (show_again_and_again() || over_.async_receive(net::use_awaitable));
+        while (!over_) {
+            co_await pause_.sleep(std::chrono::seconds(terminal_ ? 1 : 5));
+            terminal_ ? draw() : print();
+        }
         interrupted_.let_go();
         co_await bus_.stop();
-        terminal_ ? draw() : print();
         co_return how_.count == 0 || counts_.total >= how_.count ? 0 : 1;
     }
 
 private:
-    void end() { over_.try_send(std::error_code(), true); }
-
-    [[nodiscard]] auto show_again_and_again() -> net::awaitable<void> {
-        for (;;) {
-            pause_.expires_after(std::chrono::seconds(terminal_ ? 1 : 5));
-            co_await pause_.async_wait(net::use_awaitable);
-            terminal_ ? draw() : print();
-        }
+    void end() {
+        over_ = true;
+        pause_.wake();
     }
     void print() const {
         std::printf("%llu events; %s\n", static_cast<unsigned long long>(counts_.total),
@@ -87,8 +78,8 @@ private:
     std::string where_;
     bool terminal_;
     tally counts_;
-    asio::steady_timer pause_;
-    asio::experimental::channel<void(std::error_code, bool)> over_;
+    bool over_ = false;
+    sleeper pause_;
     interrupt interrupted_;
     cobus::bus bus_;
 };

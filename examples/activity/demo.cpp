@@ -2,13 +2,10 @@
 #include "commands.hpp"
 #include "environment.hpp"
 #include "interrupt.hpp"
+#include "sleeper.hpp"
 
 #include <cobus/cobus.hpp>
 #include <cobus/kafka.hpp>
-
-#include <asio/experimental/awaitable_operators.hpp>
-#include <asio/experimental/channel.hpp>
-#include <asio/steady_timer.hpp>
 
 #include <array>
 #include <chrono>
@@ -35,46 +32,43 @@ public:
         : how_(how),
           where_(destination(settings)),
           topic_(settings.topic("event")),
-          over_(executor, 1),
-          interrupted_(executor, [this] { over_.try_send(std::error_code(), true); }),
+          pause_(executor),
+          interrupted_(executor,
+                       [this] {
+                           over_ = true;
+                           pause_.wake();
+                       }),
           bus_(executor, std::move(settings), cobus::kafka()) {}
 
     [[nodiscard]] auto run() -> command {
-        using namespace asio::experimental::awaitable_operators;
-        asio::steady_timer end(co_await net::this_coro::executor, how_.duration);
         co_await bus_.start();
-        co_await (report() || live() || end.async_wait(net::use_awaitable) ||
-                  over_.async_receive(net::use_awaitable));
+        const clock::time_point end = clock::now() + how_.duration;
+        for (std::size_t i = 0; !over_ && clock::now() < end; ++i) {
+            report();
+            act(types.at(i % types.size()), "u-" + std::to_string(i % 3 + 1));
+            co_await pause_.sleep(how_.pause);
+        }
         interrupted_.let_go();
         co_await bus_.stop();
         co_return 0;
     }
 
 private:
+    using clock = std::chrono::steady_clock;
+    static constexpr std::array<const char*, 5> types{
+        "user_login", "post_created", "comment_created", "vote_cast", "profile_updated"};
+
     /// While connected, says so every 3 s. The bus itself logs a lost connection once, and its
     /// return.
-    [[nodiscard]] auto report() -> net::awaitable<void> {
-        asio::steady_timer pause(co_await net::this_coro::executor);
-        for (;;) {
-            if (bus_.health().what == cobus::state::connected ||
-                bus_.health().what == cobus::state::memory) {
-                log("connected to " + where_ + ", topic " + topic_);
-            }
-            pause.expires_after(std::chrono::seconds(3));
-            co_await pause.async_wait(net::use_awaitable);
+    void report() {
+        const cobus::state state = bus_.health().what;
+        const bool well = state == cobus::state::connected || state == cobus::state::memory;
+        if (well && clock::now() >= report_) {
+            log("connected to " + where_ + ", topic " + topic_);
+            report_ = clock::now() + std::chrono::seconds(3);
         }
     }
-    /// What users do. Their requests never wait for Kafka: the outcome is logged when it is known.
-    [[nodiscard]] auto live() -> net::awaitable<void> {
-        constexpr std::array<const char*, 5> types{"user_login", "post_created", "comment_created",
-                                                   "vote_cast", "profile_updated"};
-        asio::steady_timer pause(co_await net::this_coro::executor);
-        for (std::size_t i = 0;; ++i) {
-            act(types[i % types.size()], "u-" + std::to_string(i % 3 + 1));
-            pause.expires_after(how_.pause);
-            co_await pause.async_wait(net::use_awaitable);
-        }
-    }
+    /// What a user does. The request never waits for Kafka: the outcome is logged when it is known.
     void act(const std::string& type, const std::string& user) {
         activity_event event;
         event.user_id = user;
@@ -95,7 +89,9 @@ private:
 
     demo_options how_;
     std::string where_, topic_;
-    asio::experimental::channel<void(std::error_code, bool)> over_;
+    bool over_ = false;
+    clock::time_point report_ = clock::now();
+    sleeper pause_;
     interrupt interrupted_;
     cobus::bus bus_;
 };

@@ -6,11 +6,13 @@
 
 #include <cobus/bus.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <set>
 #include <string>
-#include <tuple>
+#include <utility>
 
 namespace activity {
 
@@ -40,8 +42,11 @@ public:
     void sent(const cobus::receipt& receipt) {
         match({receipt.partition(), receipt.offset()}, side::sent);
     }
-    /// Completes when all that were sent have been handled.
-    [[nodiscard]] auto all_handled() -> cobus::net::awaitable<void> { return missing_.at_most(0); }
+    /// Completes when all that were sent have been handled, or the time is over.
+    [[nodiscard]] auto all_handled(std::chrono::milliseconds longest)
+        -> cobus::net::awaitable<void> {
+        return missing_.at_most(0, longest);
+    }
     [[nodiscard]] auto missing() const noexcept -> std::size_t { return missing_.count(); }
 
     [[nodiscard]] auto counts() const noexcept -> const tally& { return counts_; }

@@ -12,9 +12,7 @@
 #include <cobus/cobus.hpp>
 #include <cobus/kafka.hpp>
 
-#include <asio/experimental/awaitable_operators.hpp>
-#include <asio/steady_timer.hpp>
-
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -158,9 +156,7 @@ private:
     }
 
     [[nodiscard]] auto wait_for_handlers() -> net::awaitable<void> {
-        using namespace asio::experimental::awaitable_operators;
-        asio::steady_timer limit(co_await net::this_coro::executor, std::chrono::seconds(60));
-        co_await (listener_.all_handled() || limit.async_wait(net::use_awaitable));
+        co_await listener_.all_handled(std::chrono::minutes(1));
         if (listener_.missing() > 0) {
             std::fprintf(stderr, "%zu events were not handled within a minute\n",
                          listener_.missing());

@@ -1,41 +1,52 @@
 #pragma once
 
+#include "sleeper.hpp"
+
 #include <cobus/net.hpp>
 
-#include <asio/experimental/channel.hpp>
-
+#include <chrono>
 #include <cstddef>
-#include <system_error>
 
 namespace activity {
 
-/// Counts what is under way, and lets one coroutine wait until it is little enough. For use on one
-/// thread.
+/// Counts what is under way, and lets one coroutine wait until it is little enough. For one thread.
 class window {
 public:
-    explicit window(const cobus::net::any_io_executor& executor) : changed_(executor, 1) {}
+    using clock = std::chrono::steady_clock;
+
+    explicit window(const cobus::net::any_io_executor& executor) : changed_(executor) {}
 
     void enter() noexcept { ++count_; }
     void leave() {
         --count_;
-        if (count_ <= wanted_) {
-            changed_.try_send(std::error_code(), count_); // when one is there already, that will do
+        if (waiting_ && count_ <= wanted_) {
+            changed_.wake();
         }
     }
     [[nodiscard]] auto count() const noexcept -> std::size_t { return count_; }
 
+    /// Completes when no more than `limit` are under way, or the time is over.
+    [[nodiscard]] auto at_most(std::size_t limit, std::chrono::milliseconds longest)
+        -> cobus::net::awaitable<void> {
+        const clock::time_point end = clock::now() + longest;
+        wanted_ = limit;
+        waiting_ = true;
+        while (count_ > limit && clock::now() < end) {
+            co_await changed_.sleep(
+                std::chrono::ceil<std::chrono::milliseconds>(end - clock::now()));
+        }
+        waiting_ = false;
+    }
     /// Completes when no more than `limit` are under way.
     [[nodiscard]] auto at_most(std::size_t limit) -> cobus::net::awaitable<void> {
-        while (count_ > limit) {
-            wanted_ = limit;
-            co_await changed_.async_receive(cobus::net::use_awaitable);
-        }
+        return at_most(limit, std::chrono::hours(24 * 365));
     }
 
 private:
-    asio::experimental::channel<void(std::error_code, std::size_t)> changed_;
+    sleeper changed_;
     std::size_t count_ = 0;
     std::size_t wanted_ = 0;
+    bool waiting_ = false;
 };
 
 } // namespace activity

@@ -100,7 +100,8 @@ TEST_CASE("a broker killed in the middle costs time and nothing else") {
     arguments.insert(arguments.end(), 6, ACTIVITY_FILE);
     child_process program(activity(server.brokers(), "activity.killed", arguments));
     REQUIRE(program.read_line(60s) == "sending to Kafka at " + server.brokers());
-    cobus::test::plain_consume(server.brokers(), "activity.killed", 1'000); // it is under way
+    const auto some = cobus::test::plain_consume(server.brokers(), "activity.killed", 1'000, 60s);
+    REQUIRE(some.size() == 1'000); // it is under way
     server.kill();
     server.restart();
     const std::string text = output_of(program, 240s);
