@@ -26,6 +26,10 @@ using steady = std::chrono::steady_clock;
 
 TEST_CASE("a publish to a topic that was never used takes no timer's second") {
     mock_cluster cluster;
+    cluster.create_topic("warm", 1);
+    for (int i = 0; i < 5; ++i) {
+        cluster.create_topic("cold-" + std::to_string(i), 1);
+    }
     transport_driver bus(kafka(), quick_kafka(cluster.brokers()));
     REQUIRE_FALSE(bus.start());
     test_publish warm("warm", "k", "v"); // the producer's id comes with the first
@@ -36,6 +40,15 @@ TEST_CASE("a publish to a topic that was never used takes no timer's second") {
         CHECK_FALSE(bus.publish(node));
         CHECK(steady::now() - before < 400ms);
     }
+    CHECK_FALSE(bus.stop());
+}
+
+TEST_CASE("a topic comes into being on a cluster that makes none on request") {
+    mock_cluster cluster;
+    transport_driver bus(kafka(), quick_kafka(cluster.brokers()));
+    REQUIRE_FALSE(bus.start());
+    test_publish node("new", "k", "v");
+    CHECK_FALSE(bus.publish(node));
     CHECK_FALSE(bus.stop());
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include "../options.hpp"
 #include "client.hpp"
+#include "config.hpp"
 #include "handle.hpp"
 #include "helper_thread.hpp"
 
@@ -9,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -20,8 +23,13 @@ namespace cobus::detail::kafka {
 /// librdkafka. Clusters that cannot make topics on request, as librdkafka's mock, are left alone.
 class admin {
 public:
-    admin(std::shared_ptr<client> of, rd_kafka_queue_t* results, std::size_t partitions) noexcept
-        : client_(std::move(of)), results_(results), partitions_(partitions) {}
+    admin(std::shared_ptr<client> of, rd_kafka_queue_t* results, const transport_options& options)
+        : client_(std::move(of)), results_(results), partitions_(options.partitions) {
+        transport_options asking = options;
+        asking.log = nullptr;
+        asking.properties["allow.auto.create.topics"] = "true";
+        asking_ = make_conf(asking, role::producer);
+    }
 
     /// At the first use of a topic.
     void want(const std::string* topic) {
@@ -66,7 +74,12 @@ private:
                                                        by_broker, reason.data(), reason.size()));
         if (made) {
             std::array<rd_kafka_NewTopic_t*, 1> all{made.get()};
-            rd_kafka_CreateTopics(client_->get(), all.data(), all.size(), nullptr, results_);
+            const admin_options_ptr how(
+                rd_kafka_AdminOptions_new(client_->get(), RD_KAFKA_ADMIN_OP_CREATETOPICS));
+            constexpr int limit = 1500; // ms
+            rd_kafka_AdminOptions_set_request_timeout(how.get(), limit, reason.data(),
+                                                      reason.size());
+            rd_kafka_CreateTopics(client_->get(), all.data(), all.size(), how.get(), results_);
         }
     }
     void one(const char* topic, rd_kafka_resp_err_t code, const char* reason) {
@@ -88,31 +101,58 @@ private:
     }
     /// The request as a whole: nobody answered, or nobody knows it.
     void all_failed(rd_kafka_resp_err_t code) {
-        if (code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
-            return;
-        }
         const std::lock_guard lock(guard_);
         for (auto& [topic, asked] : wanted_) {
-            asked = false; // those that were made say so next time
+            asked = code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE; // else once more, later
+            if (client_->watch().state().what == link::up) {
+                make_by_asking(topic);
+            }
+        }
+    }
+    /// A cluster that makes no topics on request may make them when somebody asks for them, which
+    /// our producer does not. So a client of its own asks.
+    void make_by_asking(const std::string& topic) {
+        if (!asked_for_.insert(topic).second) {
+            return;
+        }
+        (void)helper_thread::run([conf = std::shared_ptr<rd_kafka_conf_t>(
+                                      rd_kafka_conf_dup(asking_.get()), &rd_kafka_conf_destroy),
+                                  topic] {
+            rd_kafka_conf_t* own = rd_kafka_conf_dup(conf.get());
+            rd_kafka_conf_set(own, "log_level", "0", nullptr, 0);
+            rd_kafka_t* asking = rd_kafka_new(RD_KAFKA_PRODUCER, own, nullptr, 0);
+            if (asking == nullptr) {
+                rd_kafka_conf_destroy(own);
+                return;
+            }
+            constexpr int limit = 3000; // ms
+            ask(asking, topic, limit);
+            rd_kafka_destroy(asking);
+        });
+        learn(topic.c_str());
+    }
+    static void ask(rd_kafka_t* client, const std::string& topic, int limit) {
+        const topic_ptr handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
+        const rd_kafka_metadata_t* found = nullptr;
+        if (handle && rd_kafka_metadata(client, 0, handle.get(), &found, limit) ==
+                          RD_KAFKA_RESP_ERR_NO_ERROR) {
+            rd_kafka_metadata_destroy(found);
         }
     }
     /// Has the producer look for it now instead of at its next timer.
     void learn(const char* topic) {
         (void)helper_thread::run([client = client_, name = std::string(topic)] {
-            const topic_ptr handle(rd_kafka_topic_new(client->get(), name.c_str(), nullptr));
-            const rd_kafka_metadata_t* found = nullptr;
             constexpr int limit = 500; // ms
-            if (handle && rd_kafka_metadata(client->get(), 0, handle.get(), &found, limit) ==
-                              RD_KAFKA_RESP_ERR_NO_ERROR) {
-                rd_kafka_metadata_destroy(found);
-            }
+            ask(client->get(), name, limit);
         });
     }
 
     std::shared_ptr<client> client_;
     rd_kafka_queue_t* results_;
     std::size_t partitions_;
+    conf_ptr asking_;
     std::mutex guard_;
+    std::set<std::string> asked_for_;
     std::map<std::string, bool> wanted_; ///< and whether it was asked for
 };
 

@@ -22,7 +22,8 @@ namespace cobus::detail::kafka {
 inline constexpr std::string_view attribute_prefix = "ce_";
 inline constexpr std::string_view structured_type = "application/cloudevents+json";
 
-/// A message ready to be produced. The views live as long as the message and `text`.
+/// A message ready to be produced. The views live as long as the message, and until this thread
+/// encodes another.
 struct encoded {
     std::string_view payload;
     bool null_payload = false;
@@ -85,9 +86,8 @@ inline void add_attributes(rd_kafka_headers_t* to, const message& from) {
 
 } // namespace envelope
 
-/// Encodes; `text` is where a structured message is written.
-[[nodiscard]] inline auto encode(message& from, const wire& otherwise, std::string& text,
-                                 encoded& to) -> codec_result {
+[[nodiscard]] inline auto encode(message& from, const wire& otherwise, encoded& to)
+    -> codec_result {
     using namespace envelope;
     if (codec_result made = from.ensure_bytes(); !made.ok()) {
         return made;
@@ -103,6 +103,7 @@ inline void add_attributes(rd_kafka_headers_t* to, const message& from) {
     if (mode == wire::mode::binary) {
         add_attributes(to.headers.get(), from);
     } else if (mode == wire::mode::structured) {
+        static thread_local std::string text;
         text.clear();
         if (codec_result wrapped = from.contract()->wrap(from, text); !wrapped.ok()) {
             return wrapped;

@@ -25,6 +25,7 @@ public:
             throw error(errc::bad_settings, "no brokers: set KAFKA_BROKERS to host:port");
         }
         (void)make_conf(options_, role::consumer); // refused now rather than at the first handler
+        options_.log = nullptr;                    // what it has to say of the properties is said
         producer_ =
             std::make_shared<producer>(options_, watch_, make_conf(options_, role::producer));
     }
