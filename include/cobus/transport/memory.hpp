@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../detail/encode_node.hpp"
 #include "memory/line_end.hpp"
 #include "memory/stream.hpp"
 
@@ -107,10 +108,7 @@ private:
     [[nodiscard]] static auto serialise(publish_node& node) -> bool {
         message& content = *node.content;
         const contract_info* contract = content.contract();
-        if (const codec_result made = content.ensure_bytes(); !made.ok()) {
-            node.ec =
-                contract != nullptr && !contract->has_codec ? errc::no_codec : errc::not_encodable;
-            node.problem = made.problem();
+        if (!encode_node(node)) {
             return false;
         }
         if (contract != nullptr) {
