@@ -1,11 +1,16 @@
 #include "conformance.hpp"
+
 #include "kafka_server.hpp"
 #include "plain_client.hpp"
 
 #include <cobus/kafka.hpp>
 #include <cobus/testing.hpp>
 
+#include <asio/thread_pool.hpp>
+#include <asio/use_future.hpp>
+
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -13,15 +18,20 @@ using cobus::test::kafka_server;
 using cobus::testing::transport_traits;
 using cobus::testing::without;
 
+/// A broker dies with the thread that started it, and those of the cases end early.
+template <class Work> void on_lasting_thread(Work work) {
+    static asio::thread_pool thread(1);
+    asio::post(thread, asio::use_future(std::move(work))).get();
+}
+
 /// A real Apache Kafka, the same for all cases, whatever a case did to it.
 struct kafka_fixture {
-    static constexpr transport_traits traits{
-        .metadata_commit = without("nobody reads it back"),
-        .transactions = without("they are another issue"),
-        .max_payload = 900'000,
-        .too_large = 1'100'000};
+    static constexpr transport_traits traits{.metadata_commit = without("nobody reads it back"),
+                                             .transactions = without("they are another issue"),
+                                             .max_payload = 900'000,
+                                             .too_large = 1'100'000};
 
-    kafka_fixture() : server(kafka_server::shared()) { server.restart(); }
+    kafka_fixture() : server(kafka_server::shared()) { up(); }
     kafka_fixture(const kafka_fixture&) = delete;
     auto operator=(const kafka_fixture&) -> kafka_fixture& = delete;
     ~kafka_fixture() {
@@ -53,11 +63,13 @@ struct kafka_fixture {
     }
     /// Every connection ends, with requests under way.
     void disturb() {
-        server.kill();
-        server.restart();
+        down();
+        up();
     }
     void down() { server.kill(); }
-    void up() { server.restart(); }
+    void up() {
+        on_lasting_thread([this] { server.restart(); });
+    }
 
     kafka_server& server;
     bool stalled = false;

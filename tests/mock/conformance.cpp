@@ -1,8 +1,11 @@
 #include "conformance.hpp"
+
 #include "mock_cluster.hpp"
 
 #include <cobus/kafka.hpp>
 #include <cobus/testing.hpp>
+#include <cobus/transport/failover.hpp>
+#include <cobus/transport/memory.hpp>
 
 #include <string>
 
@@ -15,7 +18,8 @@ using cobus::testing::without;
 /// librdkafka's own mock cluster, one for each case.
 struct mock_fixture {
     static constexpr transport_traits traits{
-        .exact_publish = without("the mock cluster neither checks sequences nor removes duplicates"),
+        .exact_publish =
+            without("the mock cluster neither checks sequences nor removes duplicates"),
         .metadata_commit = without("the mock cluster drops it"),
         .transactions = without("they are another issue"),
         .max_payload = 900'000,
@@ -48,6 +52,21 @@ struct mock_fixture {
     cobus::test::mock_cluster cluster;
 };
 
+/// Kafka with this process to fall back on, and events that wait for Kafka's return.
+struct waiting_failover_fixture : mock_fixture {
+    [[nodiscard]] static auto transport() -> cobus::transport_factory {
+        return cobus::with_fallback(cobus::kafka(), cobus::memory(), false);
+    }
+    void configure(cobus::settings& how) const {
+        mock_fixture::configure(how);
+        how.when_away(cobus::policy::wait);
+    }
+};
+
 } // namespace
 
 TEST_CASE("Kafka conforms on the mock cluster") { cobus::test::run_conformance<mock_fixture>(); }
+
+TEST_CASE("Kafka with memory to fall back on conforms on the mock cluster") {
+    cobus::test::run_conformance<waiting_failover_fixture>();
+}

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "conformance/back_pressure.hpp"
 #include "conformance/data.hpp"
 #include "conformance/delivery.hpp"
 #include "conformance/faults.hpp"
@@ -28,8 +29,8 @@ template <conformance_fixture Fixture>
 [[nodiscard]] auto conformance() -> std::vector<conformance_case> {
     std::vector<conformance_case> all;
     for (const auto& part :
-         {detail::data_cases(), detail::publishing_cases(), detail::delivery_cases(),
-          detail::lifecycle_cases(), detail::fault_cases()}) {
+         {detail::data_cases(), detail::publishing_cases(), detail::back_pressure_cases(),
+          detail::delivery_cases(), detail::lifecycle_cases(), detail::fault_cases()}) {
         for (const detail::case_definition& each : part) {
             conformance_case made;
             made.id = each.id;

@@ -25,11 +25,10 @@ class reading_bus {
 public:
     reading_bus(world& w, std::vector<std::string> topics, std::string_view group = "one")
         : seen_(&w.new_journal<seen_message>()), bus_(w.make_bus(group)) {
-        reader_ = bus_->on_any(
-            handler("reader"), topics,
-            [seen = seen_](const message& content, context& where) {
-                seen->add(seen_message::of(content, where));
-            });
+        reader_ = bus_->on_any(handler("reader"), topics,
+                               [seen = seen_](const message& content, context& where) {
+                                   seen->add(seen_message::of(content, where));
+                               });
     }
     [[nodiscard]] auto operator->() const noexcept -> bus* { return bus_.get(); }
     [[nodiscard]] auto seen() const noexcept -> journal<seen_message>& { return *seen_; }
@@ -275,14 +274,20 @@ inline auto c05_undecodable(world& w) -> net::awaitable<void> {
 [[nodiscard]] inline auto data_cases() -> std::vector<case_definition> {
     return {
         {"C01", "id, type, source, key, value, headers and time come back", c01_round_trip, {}},
-        {"C02", "null and empty, binary keys and repeated headers stay what they are",
-         c02_oddities, {}},
+        {"C02",
+         "null and empty, binary keys and repeated headers stay what they are",
+         c02_oddities,
+         {}},
         {"C03", "values of no bytes, one, 64 KiB and the largest size arrive", c03_sizes, {}},
-        {"C03.too_large", "a value that is too large fails by a code, and the next one arrives",
-         c03_too_large, {&transport_traits::size_limit}},
+        {"C03.too_large",
+         "a value that is too large fails by a code, and the next one arrives",
+         c03_too_large,
+         {&transport_traits::size_limit}},
         {"C04", "messages of many topics reach the handlers of theirs", c04_no_cross_talk, {}},
-        {"C05", "undecodable values go to the dead letter topic and the partition goes on",
-         c05_undecodable, {}},
+        {"C05",
+         "undecodable values go to the dead letter topic and the partition goes on",
+         c05_undecodable,
+         {}},
     };
 }
 

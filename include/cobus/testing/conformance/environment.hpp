@@ -32,11 +32,10 @@ public:
 /// A fixture says how to reach one transport. One is made for each case, by its default
 /// constructor. Besides `transport()` everything is found by the compiler if it is there.
 template <class Fixture>
-concept conformance_fixture =
-    std::default_initializable<Fixture> && requires(Fixture& fixture) {
-        { Fixture::traits } -> std::convertible_to<const transport_traits&>;
-        { fixture.transport() } -> std::convertible_to<transport_factory>;
-    };
+concept conformance_fixture = std::default_initializable<Fixture> && requires(Fixture& fixture) {
+    { Fixture::traits } -> std::convertible_to<const transport_traits&>;
+    { fixture.transport() } -> std::convertible_to<transport_factory>;
+};
 
 /// A user's fixture behind the interface.
 template <conformance_fixture Fixture> class environment_of final : public environment {
@@ -51,8 +50,9 @@ template <conformance_fixture Fixture> class environment_of final : public envir
     };
     static_assert(stalls || !Fixture::traits.fault_injection.there(),
                   "cobus: a fixture that injects faults has stall(), resume() and disturb()");
-    static_assert(restarts || !Fixture::traits.restartable.there(),
-                  "cobus: a fixture that restarts what is behind its transport has down() and up()");
+    static_assert(
+        restarts || !Fixture::traits.restartable.there(),
+        "cobus: a fixture that restarts what is behind its transport has down() and up()");
 
 public:
     [[nodiscard]] auto traits() const noexcept -> const transport_traits& override {

@@ -111,10 +111,14 @@ inline auto c75_starts_without(world& w) -> net::awaitable<void> {
 [[nodiscard]] inline auto fault_cases() -> std::vector<case_definition> {
     using t = transport_traits;
     return {
-        {"C70", "nothing is lost when what is behind goes away and comes back", c70_down_and_up,
+        {"C70",
+         "nothing is lost when what is behind goes away and comes back",
+         c70_down_and_up,
          {&t::restartable}},
-        {"C75", "a bus starts without what is behind, and finds it when it comes",
-         c75_starts_without, {&t::restartable}},
+        {"C75",
+         "a bus starts without what is behind, and finds it when it comes",
+         c75_starts_without,
+         {&t::restartable}},
     };
 }
 

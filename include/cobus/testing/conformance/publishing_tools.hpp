@@ -91,13 +91,12 @@ public:
         cobus::settings how = w.settings();
         how.queue(room, std::size_t{1} << 20U).retention(room).partitions(1);
         bus_ = w.make_bus(std::move(how));
-        reader_ = bus_->on<note>(
-            handler("reader").concurrency(1),
-            [opened = gate_, seen = handled_](const note& event,
-                                              context& where) -> net::awaitable<void> {
-                co_await opened->pass();
-                seen->add(seen_note::of(event, where));
-            });
+        reader_ = bus_->on<note>(handler("reader").concurrency(1),
+                                 [opened = gate_, seen = handled_](
+                                     const note& event, context& where) -> net::awaitable<void> {
+                                     co_await opened->pass();
+                                     seen->add(seen_note::of(event, where));
+                                 });
     }
 
     /// Starts it, lets one note through so that all is connected, and stalls it.
@@ -116,9 +115,7 @@ public:
     [[nodiscard]] auto handled() noexcept -> journal<seen_note>& { return *handled_; }
     [[nodiscard]] auto ended() noexcept -> journal<published_note>& { return *ended_; }
     void publish(std::uint64_t number) { publish_noted(*bus_, make_note("k", number), *ended_); }
-    void destroy() {
-        bus_.reset();
-    }
+    void destroy() { bus_.reset(); }
 
 private:
     world* world_;

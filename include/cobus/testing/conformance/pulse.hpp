@@ -27,9 +27,8 @@ class pulse {
             const auto slot = net::get_associated_cancellation_slot(handler);
             if (slot.is_connected()) {
                 auto connected = slot;
-                connected.assign([where = where_, id](net::cancellation_type /*any*/) {
-                    where->cancel(id);
-                });
+                connected.assign(
+                    [where = where_, id](net::cancellation_type /*any*/) { where->cancel(id); });
             }
             where_->add(id, seen_,
                         *cobus::detail::erase_handler<std::error_code>(

@@ -52,9 +52,8 @@ public:
     case_run(world& where, const run_options& how) : where_(&where), how_(&how) {}
 
     void operator()(net::awaitable<void> (*body)(world&)) {
-        net::co_spawn(where_->executor(), body(*where_), [this](std::exception_ptr thrown) {
-            ended(std::move(thrown));
-        });
+        net::co_spawn(where_->executor(), body(*where_),
+                      [this](std::exception_ptr thrown) { ended(std::move(thrown)); });
         std::vector<std::thread> threads;
         for (std::size_t i = 0; i < how_->threads; ++i) {
             threads.emplace_back([this] { serve(); });
@@ -70,8 +69,9 @@ public:
         }
         if (!in_time || !over_) {
             const std::string problem =
-                over_ ? "it ended, but something keeps the context busy"
-                : in_time ? "the context ran out of work, while the case waits for " + where_->waiting_for()
+                over_     ? "it ended, but something keeps the context busy"
+                : in_time ? "the context ran out of work, while the case waits for " +
+                                where_->waiting_for()
                           : "it did not end in time; it waits for " + where_->waiting_for();
             throw conformance_failure(problem);
         }

@@ -20,10 +20,10 @@ struct capability {
 /// What a transport promises. A fixture says it as `static constexpr transport_traits traits`; what
 /// it does not mention is there. A case that needs what is missing is skipped, and says so.
 struct transport_traits {
-    capability ordered_per_key{}; ///< messages of one key arrive in the order of their publishing
-    capability groups{};          ///< each group gets every message, its members share them
-    capability durable{};         ///< what was acknowledged outlives the bus that published it
-    capability replay{};          ///< a new group begins with the oldest message that is kept
+    capability ordered_per_key{};   ///< messages of one key arrive in the order of their publishing
+    capability groups{};            ///< each group gets every message, its members share them
+    capability durable{};           ///< what was acknowledged outlives the bus that published it
+    capability replay{};            ///< a new group begins with the oldest message that is kept
     capability several_instances{}; ///< several buses at once; else a single instance
     capability exact_publish{};     ///< retries of its own neither reorder nor duplicate
     capability metadata_commit{};   ///< a commit carries text that comes back with it

@@ -156,6 +156,9 @@ private:
         waiting_for_ = what;
     }
     void log(log_level level, std::string_view text) {
+        if (level == log_level::debug) {
+            return;
+        }
         const std::lock_guard lock(guard_);
         lines_.push_back(std::string(to_string(level)) + ": " + std::string(text));
         if (lines_.size() > most_lines) {
