@@ -173,3 +173,21 @@ TEST_CASE("a consumer goes on after its cluster was away") {
     CHECK(in.close());
     CHECK_FALSE(bus.stop());
 }
+
+TEST_CASE("a producer that the cluster fences has failed, and says so to every publisher") {
+    mock_cluster cluster;
+    cluster.create_topic("orders", 1);
+    transport_driver bus(kafka(), quick_kafka(cluster.brokers()));
+    REQUIRE_FALSE(bus.start());
+    test_publish first("orders", "k", "1");
+    REQUIRE_FALSE(bus.publish(first));
+    cluster.push_errors(kafka_request::produce, {RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                                                 RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER});
+    test_publish fenced("orders", "k", "2");
+    CHECK(bus.publish(fenced));
+    CHECK(bus.becomes(link::failed));
+    test_publish later("orders", "k", "3");
+    CHECK(bus.publish(later) == errc::fatal);
+    CHECK(bus.get().state().cause);
+    CHECK_FALSE(bus.stop());
+}

@@ -208,9 +208,11 @@ private:
     void trouble(rd_kafka_event_t* event) {
         const rd_kafka_resp_err_t code = rd_kafka_event_error(event);
         const char* reason = rd_kafka_event_error_string(event);
-        if (rd_kafka_event_error_is_fatal(event) != 0) {
-            std::array<char, 512> words{};
-            fail(rd_kafka_fatal_error(client_->get(), words.data(), words.size()), words.data());
+        std::array<char, 512> words{};
+        if (const rd_kafka_resp_err_t cause =
+                rd_kafka_fatal_error(client_->get(), words.data(), words.size());
+            cause != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            fail(cause, words.data());
             return;
         }
         switch (code) {

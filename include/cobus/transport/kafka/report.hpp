@@ -27,7 +27,7 @@ inline auto read_report(const rd_kafka_message_t& report) noexcept -> publish_no
 /// Tells the watch of an error event of the producer.
 inline void read_error(rd_kafka_t* client, rd_kafka_event_t* event, cluster_watch& watch) noexcept {
     const rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-    if (code != RD_KAFKA_RESP_ERR__FATAL) {
+    if (rd_kafka_fatal_error(client, nullptr, 0) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         watch.error(code, rd_kafka_event_error_string(event));
         return;
     }
