@@ -70,7 +70,7 @@ public:
     [[nodiscard]] auto headers() const noexcept -> const cobus::headers& { return headers_; }
     [[nodiscard]] auto headers() noexcept -> cobus::headers& { return headers_; }
     /// True for a tombstone: no payload at all, not even an empty one.
-    [[nodiscard]] auto is_null() const noexcept -> bool { 
+    [[nodiscard]] auto is_null() const noexcept -> bool {
         return !has_bytes_ && boxes_ == nullptr && lent_ == nullptr;
     }
     /// The payload's bytes; empty for a tombstone, and for a typed payload until `ensure_bytes`.
@@ -111,6 +111,14 @@ public:
         bytes_ = value;
         has_bytes_ = true;
     }
+    /// The payload came within these bytes, as the content type says: a structured CloudEvent. With
+    /// an empty type it could not be taken out, and the payload is the envelope.
+    void envelope_view(std::string_view bytes, std::string_view content_type) noexcept {
+        envelope_ = bytes;
+        envelope_type_ = content_type;
+    }
+    [[nodiscard]] auto envelope() const noexcept -> std::string_view { return envelope_; }
+    [[nodiscard]] auto envelope_type() const noexcept -> std::string_view { return envelope_type_; }
     /// Keeps alive what the views point into: `release(held)` is called when the message dies.
     void hold(void* held, void (*release)(void*) noexcept) noexcept {
         held_ = held;
@@ -134,10 +142,10 @@ public:
     }
     /// The typed payload, to lend it: null for bytes.
     [[nodiscard]] auto published() const noexcept -> const detail::box* { return boxes_; }
-    /// Makes this a second reading of `original`, for another group: it shares the texts and `lent`,
-    /// what `original.published()` was when it was published, or else the bytes. Further forms of
-    /// the payload are each reading's own, so that two groups never race for them. `original` must
-    /// outlive this.
+    /// Makes this a second reading of `original`, for another group: it shares the texts and
+    /// `lent`, what `original.published()` was when it was published, or else the bytes. Further
+    /// forms of the payload are each reading's own, so that two groups never race for them.
+    /// `original` must outlive this.
     void borrow(const message& original, const detail::box* lent) {
         topic_ = original.topic_;
         type_ = original.type_;
@@ -147,6 +155,8 @@ public:
         id_ = original.id_;
         time_ = original.time_;
         headers_ = original.headers_;
+        envelope_ = original.envelope_;
+        envelope_type_ = original.envelope_type_;
         observer_ = original.observer_;
         observer_owner_ = original.observer_owner_;
         lent_ = lent;
@@ -253,6 +263,8 @@ private:
         std::swap(source_, other.source_);
         std::swap(key_, other.key_);
         std::swap(bytes_, other.bytes_);
+        std::swap(envelope_, other.envelope_);
+        std::swap(envelope_type_, other.envelope_type_);
         std::swap(boxes_, other.boxes_);
         std::swap(lent_, other.lent_);
         std::swap(id_, other.id_);
@@ -272,6 +284,8 @@ private:
     std::string_view source_;
     std::string_view key_;
     std::string_view bytes_;
+    std::string_view envelope_;
+    std::string_view envelope_type_;
     detail::box* boxes_ = nullptr;
     const detail::box* lent_ = nullptr; ///< another message's
     message_id id_;

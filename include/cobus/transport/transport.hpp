@@ -57,7 +57,7 @@ protected:
     ~waker() = default;
 };
 
-/// An asynchronous call whose end is told once, on any thread.
+/// An asynchronous call whose end is told once, on any thread, perhaps before the call returns.
 struct operation {
     std::error_code ec;
     void (*completed)(operation&) noexcept = nullptr;
@@ -114,6 +114,9 @@ struct polled {
 struct interest {
     std::string group;
     std::vector<const std::string*> topics; ///< interned
+    /// Takes a structured CloudEvent apart, for transports whose messages may be such; null when no
+    /// handler's codec can. The message is unchanged after a failure.
+    codec_result (*unwrap)(message&) = nullptr;
 };
 
 /// How a stream wants to be used.
@@ -141,7 +144,7 @@ public:
     /// Takes what is there, at most `room.size()` messages; an empty room asks for signals only.
     /// `none` promises a wake; not being called is back-pressure.
     virtual auto poll(std::span<delivery> room) noexcept -> polled = 0;
-    /// The messages are no longer needed.
+    /// The messages are no longer needed. A stream that is destroyed frees what was not given back.
     virtual void give_back(std::span<delivery> finished) noexcept = 0;
     /// While held, a partition gives no messages; others go on, and it stays assigned.
     virtual void hold(const topic_partition& where, bool held) noexcept = 0;
