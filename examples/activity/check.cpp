@@ -60,7 +60,6 @@ struct arrival {
             std::printf("%s: one event sent to %s in %.2f ms, there and back in %.2f ms\n",
                         where.c_str(), std::string(receipt.topic()).c_str(), sent,
                         milliseconds(*arrived.when - begun));
-            std::fflush(stdout);
             co_return true;
         }
     }

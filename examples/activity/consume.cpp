@@ -56,7 +56,6 @@ private:
     void print() const {
         std::printf("%llu events; %s\n", static_cast<unsigned long long>(counts_.total),
                     to_text(counts_.by_type, 20).c_str());
-        std::fflush(stdout);
     }
     void draw() const {
         std::printf("\033[H\033[2J%llu events from %s\n\n",

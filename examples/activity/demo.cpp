@@ -20,10 +20,7 @@ namespace {
 
 namespace net = cobus::net;
 
-void log(const std::string& line) {
-    std::printf("%s\n", line.c_str());
-    std::fflush(stdout);
-}
+void log(const std::string& line) { std::printf("%s\n", line.c_str()); }
 
 /// A site with a few users, and the lines that its service logs.
 class site {

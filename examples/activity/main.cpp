@@ -34,6 +34,7 @@ auto run(activity::command what) -> int {
 } // namespace
 
 auto main(int argc, char** argv) -> int {
+    std::setvbuf(stdout, nullptr, _IOLBF, 0); // whoever reads over a pipe sees lines as they come
     CLI::App app("Activity log of a community site, over cobus");
     app.require_subcommand(1);
     int code = 0;

@@ -95,6 +95,7 @@ TEST_CASE("the whole file goes through Kafka: equal counts, each user's events i
 
 TEST_CASE("a broker killed in the middle costs time and nothing else") {
     kafka_server server;
+    cobus::test::plain_create_topic(server.brokers(), "activity.killed", 4);
     // Many files, so that there is a middle.
     std::vector<std::string> arguments{"produce"};
     arguments.insert(arguments.end(), 6, ACTIVITY_FILE);
