@@ -37,8 +37,11 @@ public:
         tracker_.started(clock::now());
     }
     void silence() noexcept {
-        const std::lock_guard lock(guard_);
-        changed_ = nullptr;
+        {
+            const std::lock_guard lock(guard_);
+            changed_ = nullptr;
+        }
+        const std::lock_guard lock(log_guard_);
         log_ = nullptr;
     }
 
@@ -47,7 +50,7 @@ public:
         return tracker_.state();
     }
     void log(log_level level, std::string_view text) noexcept {
-        const std::lock_guard lock(guard_);
+        const std::lock_guard lock(log_guard_); // of its own: a logger may ask for the state
         write_log(log_, level, text);
     }
 
@@ -128,8 +131,9 @@ private:
         }
     }
 
-    mutable std::mutex guard_;
+    std::mutex log_guard_;
     logger log_;
+    mutable std::mutex guard_;
     waker* changed_ = nullptr;
     link_tracker tracker_;
     std::set<const void*> clients_;

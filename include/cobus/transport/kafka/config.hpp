@@ -1,15 +1,18 @@
 #pragma once
 
+#include "../../error.hpp"
 #include "../../log.hpp"
 #include "../options.hpp"
 #include "handle.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace cobus::detail::kafka {
 
