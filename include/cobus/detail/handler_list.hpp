@@ -94,6 +94,15 @@ public:
         }
         return wanted;
     }
+    /// What opens structured CloudEvents, from the first codec that can.
+    [[nodiscard]] auto unwrap() const noexcept -> codec_result (*)(message&) {
+        for (const auto& each : known_) {
+            if (!each->closing && each->info() != nullptr && each->info()->unwrap != nullptr) {
+                return each->info()->unwrap;
+            }
+        }
+        return nullptr;
+    }
     /// Everybody, for the very end.
     [[nodiscard]] auto everybody() -> all {
         const std::lock_guard lock(guard_);

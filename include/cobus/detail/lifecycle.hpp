@@ -129,7 +129,7 @@ private:
         complete_all(waiting, errc::already_started);
         if (phase_ == phase::starting && starting_.take()) {
             if (starting_.ec) {
-                start_failed(starting_.ec, transport_->state().detail);
+                start_failed(starting_.ec, reason());
                 return;
             }
             phase_ = phase::running;
@@ -152,6 +152,15 @@ private:
         publisher_->connect(transport_.get());
         starting_.ec.clear();
         transport_->start(state_changed_, starting_);
+    }
+    /// Why the transport did not start, and which brokers it was told of.
+    [[nodiscard]] auto reason() const -> std::string {
+        std::string text;
+        for (const std::string& broker : options_->brokers) {
+            text.append(text.empty() ? "Kafka at " : ",").append(broker);
+        }
+        const std::string detail = transport_->state().detail;
+        return text.empty() || detail.empty() ? text + detail : text + ": " + detail;
     }
     void start_failed(std::error_code ec, std::string text) {
         host_->log(log_level::error,
@@ -186,11 +195,11 @@ private:
 
     /// Tells the transport which topics are wanted now.
     void announce() {
-        interest wanted{options_->group_id, handlers_.topics()};
-        if (wanted.topics == announced_) {
+        interest wanted{options_->group_id, handlers_.topics(), handlers_.unwrap()};
+        if (wanted.topics == announced_.topics && wanted.unwrap == announced_.unwrap) {
             return;
         }
-        announced_ = wanted.topics;
+        announced_ = wanted;
         if (dispatcher_->is_open()) {
             dispatcher_->announce(wanted);
         } else {
@@ -311,7 +320,7 @@ private:
     home_operation starting_;
     home_operation stopping_;
     status_queue starting_waiters_;
-    std::vector<const std::string*> announced_;
+    interest announced_;
     std::optional<net::executor_work_guard<net::any_io_executor>> work_;
     phase phase_ = phase::idle;
     clock::time_point flush_limit_{};

@@ -42,7 +42,11 @@ inline constexpr std::string_view dead_letter_prefix = "dlq.";
         letter->key(*original.key());
     }
     letter->headers() = original.headers();
-    if (original.is_null()) {
+    if (!original.envelope().empty()) { // as it came: within its envelope, which has the type
+        letter->type("");
+        letter->headers().set("content-type", original.envelope_type());
+        letter->payload(std::string(original.envelope()));
+    } else if (original.is_null()) {
         letter->no_payload();
     } else if (const codec_result bytes = original.ensure_bytes(); bytes.ok()) {
         letter->payload(std::string(original.payload()));

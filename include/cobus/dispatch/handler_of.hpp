@@ -71,6 +71,11 @@ public:
     [[nodiscard]] auto prepare(message& content) const -> codec_result override {
         if constexpr (any) {
             return content.is_null() ? codec_result() : ready_bytes(content);
+        } else if (content.type().empty() && (!content.envelope().empty() || type_is_inside())) {
+            return codec_result(content.envelope().empty()
+                                    ? "no type: no text in the body's member '" +
+                                          std::string(how().type_field()) + "'"
+                                    : "no type: the CloudEvent cannot be read");
         } else {
             return content.ensure_object(*info());
         }
@@ -130,8 +135,12 @@ private:
         if (content.contract() == info()) {
             return true;
         }
-        if (content.type().empty()) { // a plain topic of one type
-            return how().how() == wire::mode::plain && how().type_field().empty();
+        if (content.type().empty()) {
+            const bool of_one_type = how().how() == wire::mode::plain && how().type_field().empty();
+            // Whose type should be inside and cannot be read: `prepare` says so.
+            const bool broken =
+                !content.envelope().empty() || (type_is_inside() && !content.is_null());
+            return of_one_type || broken;
         }
         if constexpr (type_is_text<Argument>) {
             return content.type() == info()->type;
@@ -141,6 +150,10 @@ private:
         } else {
             return true;
         }
+    }
+    /// Whether the type stands in the body.
+    [[nodiscard]] auto type_is_inside() const noexcept -> bool {
+        return how().how() == wire::mode::plain && !how().type_field().empty();
     }
     [[nodiscard]] static auto argument(const job& work) noexcept -> const Argument& {
         if constexpr (any) {

@@ -34,7 +34,7 @@ public:
         if (content.type().empty()) {
             peek_type(content);
         }
-        const std::string_view type = content.type();
+        const std::string_view type = type_of(content);
         const std::string* topic = content.interned_topic();
         const contract_info* typed = content.contract();
         // The usual case: as the message before. Comparing addresses first spares comparing texts.
@@ -65,6 +65,16 @@ private:
     static constexpr std::size_t most_known = 65536;
 
     using key = std::tuple<const std::string*, const contract_info*, std::string>;
+
+    /// The type, or words that no type consists of: what is null or broken goes ways of its own.
+    [[nodiscard]] static auto type_of(const message& content) noexcept -> std::string_view {
+        if (!content.type().empty()) {
+            return content.type();
+        }
+        constexpr std::string_view broken("\0broken", 7);
+        constexpr std::string_view null("\0null", 5);
+        return !content.envelope().empty() ? broken : content.is_null() ? null : std::string_view();
+    }
 
     /// In plain mode the type stands in the body; the contracts of the topic say where.
     void peek_type(message& content) const {

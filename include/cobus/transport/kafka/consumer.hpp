@@ -125,6 +125,7 @@ private:
     }
 
     void subscribe_to(const interest& wanted) {
+        unwrap_ = wanted.unwrap;
         if (wanted.topics.empty()) {
             rd_kafka_unsubscribe(client_->get());
             return;
@@ -277,7 +278,7 @@ private:
                 continue;
             }
             const std::int64_t offset = item->offset;
-            received& made = messages_.take(item, from.where.topic);
+            received& made = messages_.take(item, from.where.topic, unwrap_);
             at->content = &made.content;
             at->where = from.where;
             at->offset = offset;
@@ -319,6 +320,7 @@ private:
     queue_ptr queue_;
     assignment partitions_;
     received_list messages_;
+    unwrapping unwrap_ = nullptr;
     rebalances rebalances_;
     std::shared_ptr<alarm> keep_alive_;
     clock::time_point next_tick_{};

@@ -142,8 +142,30 @@ inline void decode_headers(const rd_kafka_headers_t* from, message& to) {
     }
 }
 
+using unwrapping = codec_result (*)(message&);
+
+/// Takes a structured message out of its envelope. A broken one stays in it, and has no type.
+inline void open_envelope(const rd_kafka_headers_t* headers, unwrapping unwrap, message& content) {
+    const void* value = nullptr;
+    std::size_t size = 0;
+    if (rd_kafka_header_get_last(headers, "content-type", &value, &size) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR ||
+        value == nullptr) {
+        return;
+    }
+    const std::string_view content_type(static_cast<const char*>(value), size);
+    if (is_structured(content_type)) {
+        content.envelope_view(content.payload(), content_type);
+        content.headers().erase("content-type"); // the envelope's; the payload's may come
+        if (!unwrap(content).ok()) {
+            content.headers().add("content-type", content_type);
+        }
+    }
+}
+
 /// Fills a message with views into a consumed one, which must live as long.
-inline void decode(rd_kafka_message_t& from, const std::string* topic, message& to) {
+inline void decode(rd_kafka_message_t& from, const std::string* topic, unwrapping unwrap,
+                   message& to) {
     to.topic(topic);
     if (from.key != nullptr) {
         to.key_view({static_cast<const char*>(from.key), from.key_len});
@@ -159,6 +181,9 @@ inline void decode(rd_kafka_message_t& from, const std::string* topic, message& 
     rd_kafka_headers_t* headers = nullptr; // the message keeps owning them
     if (rd_kafka_message_headers(&from, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         decode_headers(headers, to);
+        if (unwrap != nullptr && to.type().empty()) {
+            open_envelope(headers, unwrap, to);
+        }
     }
 }
 

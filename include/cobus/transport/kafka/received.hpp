@@ -37,11 +37,12 @@ public:
     }
 
     /// Takes over the native message, also when it throws.
-    [[nodiscard]] auto take(rd_kafka_message_t* native, const std::string* topic) -> received& {
+    [[nodiscard]] auto take(rd_kafka_message_t* native, const std::string* topic, unwrapping unwrap)
+        -> received& {
         received* made = nullptr;
         try {
             made = free_ != nullptr ? std::exchange(free_, free_->next) : pool_new<received>();
-            decode(*native, topic, made->content);
+            decode(*native, topic, unwrap, made->content);
         } catch (...) {
             rd_kafka_message_destroy(native);
             if (made != nullptr) {
