@@ -109,7 +109,7 @@ private:
         return instance;
     }
 
-    auto grow(char* at, std::size_t wanted) -> char* {
+    auto grow(const char* at, std::size_t wanted) -> char* {
         const auto used = static_cast<std::size_t>(at - begin());
         block larger((std::max)(memory_.size * 2, used + wanted + slack));
         std::memcpy(larger.bytes.get(), begin(), used);
