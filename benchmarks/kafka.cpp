@@ -226,7 +226,7 @@ auto main(int argc, char** argv) -> int {
     } else if (mode == "consume") {
         with_bus(args, how.start_from(cobus::start_at::earliest), consume);
     } else if (mode == "roundtrip") {
-        with_bus(args, how, roundtrip);
+        with_bus(args, how.start_from(cobus::start_at::latest), roundtrip);
     } else {
         std::fprintf(stderr, "kafka: mode=produce, latency, consume or roundtrip\n");
         return 2;
