@@ -209,6 +209,17 @@ TEST_CASE("after a stop nothing is taken") {
     CHECK(node.ec == errc::closed);
 }
 
+TEST_CASE("publishing and stopping need no start") {
+    mock_cluster cluster;
+    cluster.create_topic("orders", 1);
+    transport_driver bus(kafka(), quick_kafka(cluster.brokers()));
+    test_publish node("orders", "k", "v");
+    REQUIRE(bus.get().publish(node, true) == taken::pending);
+    CHECK_FALSE(bus.stop());
+    CHECK(node.ended.count() == 1);
+    CHECK_FALSE(node.ec);
+}
+
 TEST_CASE("a stop sends what lingers") {
     mock_cluster cluster;
     cluster.create_topic("orders", 1);

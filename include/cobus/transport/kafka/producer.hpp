@@ -39,7 +39,8 @@ public:
                                            RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR, watch_)),
           queue_(rd_kafka_queue_get_main(client_->get())),
           creates_(options.create_topics),
-          admin_(client_, queue_.get(), options) {}
+          admin_(client_, queue_.get(), options),
+          alarm_(std::make_shared<alarm>(options.executor, *this)) {}
 
     ~producer() override {
         topics_.clear();
@@ -47,8 +48,7 @@ public:
     }
 
     /// From now on events are served, and `done` is told when the state is decided.
-    void open(const net::any_io_executor& executor, waker& state_changed, operation& done) {
-        alarm_ = std::make_shared<alarm>(executor, *this);
+    void open(waker& state_changed, operation& done) {
         state_changed_ = &state_changed;
         started_ = &done;
         watch_->start(*this);
@@ -60,9 +60,7 @@ public:
     void silence() noexcept {
         rd_kafka_queue_cb_event_enable(queue_.get(), nullptr, nullptr);
         close();
-        if (alarm_) {
-            alarm_->silence();
-        }
+        alarm_->silence();
     }
 
     [[nodiscard]] auto publish(publish_node& node, bool may_wait) noexcept -> taken {
@@ -256,7 +254,7 @@ private:
     /// Tells who waits for the start, and who follows the state.
     void tell_state() noexcept {
         const link what = watch_->state().what;
-        if (what == told_) {
+        if (what == told_ || state_changed_ == nullptr) {
             return;
         }
         told_ = what;

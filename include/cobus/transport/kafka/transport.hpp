@@ -39,7 +39,7 @@ public:
 
     void start(waker& state_changed, operation& done) noexcept override {
         try {
-            producer_->open(options_.executor, state_changed, done);
+            producer_->open(state_changed, done);
         } catch (...) {
             done.ec = std::make_error_code(std::errc::not_enough_memory);
             done.completed(done);
