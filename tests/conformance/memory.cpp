@@ -40,5 +40,5 @@ TEST_CASE("memory conforms when it serialises") {
 }
 
 TEST_CASE("memory conforms on a context that two threads run") {
-    cobus::test::run_conformance<memory_fixture>(2);
+    cobus::test::run_conformance<memory_fixture>({.threads = 2});
 }

@@ -65,8 +65,10 @@ struct waiting_failover_fixture : mock_fixture {
 
 } // namespace
 
-TEST_CASE("Kafka conforms on the mock cluster") { cobus::test::run_conformance<mock_fixture>(); }
+TEST_CASE("Kafka conforms on the mock cluster") {
+    cobus::test::run_conformance<mock_fixture>({.at_once = 8});
+}
 
 TEST_CASE("Kafka with memory to fall back on conforms on the mock cluster") {
-    cobus::test::run_conformance<waiting_failover_fixture>();
+    cobus::test::run_conformance<waiting_failover_fixture>({.at_once = 8});
 }
