@@ -80,8 +80,10 @@ public:
                 continue;
             }
             std::error_code ec;
-            if (publish_op::waiter* told = core_->publishes().cancel(*op, each.generation, ec)) {
-                told->complete(core_->executor(), false, ec, receipt());
+            receipt where;
+            if (publish_op::waiter* told =
+                    core_->publishes().cancel(*op, each.generation, ec, where)) {
+                told->complete(core_->executor(), false, ec, std::move(where));
             }
         }
     }

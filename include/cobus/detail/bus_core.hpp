@@ -194,8 +194,8 @@ private:
         publisher_.deliver([this](publish_op::waiter& who, std::error_code ec, receipt where) {
             who.complete(executor_, true, ec, std::move(where));
         });
-        publisher_.expire(now, [this](publish_op::waiter& who, std::error_code ec) {
-            who.complete(executor_, true, ec, receipt());
+        publisher_.expire(now, [this](publish_op::waiter& who, std::error_code ec, receipt where) {
+            who.complete(executor_, true, ec, std::move(where));
         });
         life_.step_before();
         const bool more = (!life_.over() || dispatcher_.unfinished() > 0) && dispatcher_.run(now);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../error.hpp"
 #include "../message.hpp"
 #include "../net.hpp"
 #include "../transport/transport.hpp"
@@ -38,6 +39,7 @@ struct publish_op final : publish_node, handled_observer {
     waiter* waiting = nullptr;  ///< who is told; under the guard
     bool used = false;          ///< not in the pool; under the guard
     bool finished = false;      ///< the outcome is known; under the guard
+    bool cancelling = false;    ///< being withdrawn; under the guard
     bool abandoned = false;     ///< nobody will ask for it any more; under the guard
     bool until_handled = false; ///< `call`: the transport's answer is not the end
     std::atomic<int> parts{
@@ -106,7 +108,7 @@ public:
         return deadlines_.empty() ? (std::chrono::steady_clock::time_point::max)()
                                   : deadlines_.begin()->first;
     }
-    /// Ends what is past its deadline: `tell(waiter, ec)`. Home only.
+    /// Ends what is past its deadline: `tell(waiter, ec, receipt)`. Home only.
     template <class Tell> void expire(std::chrono::steady_clock::time_point now, Tell tell) {
         for (;;) {
             watched due{};
@@ -119,39 +121,43 @@ public:
                 deadlines_.erase(deadlines_.begin());
             }
             std::error_code ec;
-            if (publish_op::waiter* who = cancel(*due.op, due.generation, ec)) {
-                tell(*who, ec == errc::maybe_sent ? ec : make_error_code(errc::timed_out));
+            receipt where;
+            if (publish_op::waiter* who = cancel(*due.op, due.generation, ec, where)) {
+                const bool withdrawn = ec == std::error_code(net::error::operation_aborted);
+                tell(*who, withdrawn ? make_error_code(errc::timed_out) : ec, std::move(where));
             }
         }
     }
 
-    /// A cancellation: the waiter, to be completed by the caller with `ec`, or null when it came
-    /// too late.
-    [[nodiscard]] auto cancel(publish_op& op, std::uint64_t generation,
-                              std::error_code& ec) noexcept -> publish_op::waiter* {
+    /// A cancellation: the waiter, to be completed by the caller with `ec` and `where`, or null
+    /// when it came too late.
+    [[nodiscard]] auto cancel(publish_op& op, std::uint64_t generation, std::error_code& ec,
+                              receipt& where) noexcept -> publish_op::waiter* {
         transport* to = to_.load(std::memory_order_acquire);
         {
             const std::lock_guard lock(guard_);
-            if (op.generation != generation || op.waiting == nullptr) {
+            if (op.generation != generation || op.waiting == nullptr || op.cancelling) {
                 return nullptr;
             }
+            op.cancelling = true; // it may end meanwhile, but is not used for another publish
         }
-        // Not under the guard: the transport may be completing nodes, which takes it. The caller's
-        // slot keeps a second cancellation out; a completion meanwhile is seen below.
+        // Not under the guard: the transport may be completing nodes, which takes it.
         const bool never_sent = !op.until_handled && to != nullptr && to->withdraw(op);
         message_ptr content;
         const std::lock_guard lock(guard_);
-        if (op.generation != generation) {
-            return nullptr;
-        }
+        op.cancelling = false;
         publish_op::waiter* who = std::exchange(op.waiting, nullptr);
-        ec = never_sent ? std::error_code(net::error::operation_aborted)
-                        : make_error_code(errc::maybe_sent);
-        if (never_sent) {
+        if (op.finished) {
+            ec = op.ec;
+            where = std::move(op.where);
+            reuse(op);
+        } else if (never_sent) {
+            ec = net::error::operation_aborted;
             content = std::move(op.content);
             reuse(op);
-        } else if (!op.finished) {
-            op.abandoned = true; // the transport still has it; `finish` puts it back
+        } else {
+            ec = errc::maybe_sent;
+            op.abandoned = true; // the transport still has it; `deliver` puts it back
         }
         return who;
     }
@@ -185,12 +191,12 @@ public:
             receipt where;
             {
                 const std::lock_guard lock(guard_);
-                who = std::exchange(each->waiting, nullptr);
+                who = each->cancelling ? nullptr : std::exchange(each->waiting, nullptr);
                 if (who != nullptr || each->abandoned) {
                     where = std::move(each->where);
                     reuse(*each);
                 } else {
-                    each->finished = true; // the submitter is about to look
+                    each->finished = true; // the submitter or a canceller is about to look
                 }
             }
             if (who != nullptr) {
@@ -255,7 +261,7 @@ private:
         op.partition = -1;
         op.deadline = (std::chrono::steady_clock::time_point::max)();
         op.waiting = nullptr;
-        op.used = op.finished = op.abandoned = op.until_handled = false;
+        op.used = op.finished = op.abandoned = op.until_handled = op.cancelling = false;
         op.parts.store(1, std::memory_order_relaxed);
         ++op.generation;
         op.free_next = std::exchange(free_, &op);

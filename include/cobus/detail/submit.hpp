@@ -22,8 +22,9 @@ public:
         }
         if (const auto core = core_.lock()) {
             std::error_code ec;
-            if (publish_op::waiter* who = core->publishes().cancel(*op_, generation_, ec)) {
-                who->complete(core->executor(), false, ec, receipt());
+            receipt where;
+            if (publish_op::waiter* who = core->publishes().cancel(*op_, generation_, ec, where)) {
+                who->complete(core->executor(), false, ec, std::move(where));
             }
         }
     }

@@ -1,0 +1,170 @@
+#include <cobus/detail/publisher.hpp>
+
+#include <asio/io_context.hpp>
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+using namespace cobus;
+using namespace cobus::detail;
+
+namespace {
+
+/// Keeps nodes until told otherwise; `on_withdraw` runs inside `withdraw`, to end a publish just
+/// then.
+class keeping_transport final : public transport {
+public:
+    [[nodiscard]] auto name() const noexcept -> std::string_view override { return "keeping"; }
+    void start(waker& /*state_changed*/, operation& done) noexcept override {
+        done.completed(done);
+    }
+    [[nodiscard]] auto publish(publish_node& node, bool /*may_wait*/) noexcept -> taken override {
+        held.push_back(&node);
+        return taken::pending;
+    }
+    [[nodiscard]] auto withdraw(publish_node& node) noexcept -> bool override {
+        if (on_withdraw) {
+            std::exchange(on_withdraw, nullptr)();
+        }
+        return std::erase(held, &node) > 0;
+    }
+    [[nodiscard]] auto subscribe(const interest& /*wanted*/, waker& /*ready*/)
+        -> std::unique_ptr<stream> override {
+        return nullptr;
+    }
+    [[nodiscard]] auto state() const -> link_state override { return link_state(); }
+    void stop(std::chrono::steady_clock::time_point /*deadline*/,
+              operation& done) noexcept override {
+        done.completed(done);
+    }
+    void complete(publish_node& node) {
+        std::erase(held, &node);
+        node.completed(node);
+    }
+
+    std::vector<publish_node*> held;
+    std::function<void()> on_withdraw;
+};
+
+struct bench {
+    net::io_context context;
+    net::any_io_executor executor = context.get_executor();
+    keeping_transport carrier;
+    publisher all{[](void* /*who*/) noexcept {}, nullptr};
+    std::vector<std::error_code> heard;
+
+    bench() { all.connect(&carrier); }
+    ~bench() { all.drop_waiters(); }
+    bench(const bench&) = delete;
+    auto operator=(const bench&) -> bench& = delete;
+
+    auto publish() -> publish_op& {
+        publish_op& op = *all.make();
+        op.content = make_message();
+        auto* who = erase_handler<std::error_code, receipt>(
+            [this](std::error_code ec, const receipt& /*where*/) { heard.push_back(ec); },
+            executor);
+        CHECK(all.attach(op, *who));
+        CHECK(all.submit(op, true) == taken::pending);
+        return op;
+    }
+    void deliver() {
+        all.deliver([this](publish_op::waiter& who, std::error_code ec, receipt where) {
+            who.complete(executor, true, ec, std::move(where));
+        });
+    }
+    void cancel(publish_op& op, std::uint64_t generation) {
+        std::error_code ec;
+        receipt where;
+        if (publish_op::waiter* who = all.cancel(op, generation, ec, where)) {
+            who->complete(executor, true, ec, std::move(where));
+        }
+    }
+};
+
+} // namespace
+
+TEST_CASE("a publish that is withdrawn was never sent") {
+    bench b;
+    publish_op& op = b.publish();
+    b.cancel(op, op.generation);
+    REQUIRE(b.heard.size() == 1);
+    CHECK(b.heard[0] == std::error_code(net::error::operation_aborted));
+    CHECK(b.carrier.held.empty());
+}
+
+TEST_CASE("a publish under way may have been sent, and its end is heard by nobody") {
+    bench b;
+    publish_op& op = b.publish();
+    b.carrier.held.clear(); // the transport will not give it back
+    b.cancel(op, op.generation);
+    REQUIRE(b.heard.size() == 1);
+    CHECK(b.heard[0] == errc::maybe_sent);
+    op.completed(op);
+    b.deliver();
+    CHECK(b.heard.size() == 1);
+}
+
+TEST_CASE("a cancellation that comes late touches no other publish") {
+    bench b;
+    publish_op& op = b.publish();
+    const std::uint64_t generation = op.generation;
+    b.carrier.complete(op);
+    b.deliver();
+    REQUIRE(b.heard.size() == 1);
+    publish_op& next = b.publish(); // the same node again
+    CHECK(&next == &op);
+    b.cancel(op, generation);
+    CHECK(b.heard.size() == 1);
+    CHECK(b.carrier.held.size() == 1);
+}
+
+TEST_CASE("a publish that ends while it is being withdrawn is not used for another meanwhile") {
+    bench b;
+    publish_op& op = b.publish();
+    publish_op* other = nullptr;
+    b.carrier.on_withdraw = [&] {
+        b.carrier.complete(op);
+        b.deliver();
+        other = &b.publish();
+    };
+    b.cancel(op, op.generation);
+    CHECK(other != &op);
+    REQUIRE(b.heard.size() == 1);
+    CHECK_FALSE(b.heard[0]); // it was sent, and says so
+    CHECK(b.carrier.held.size() == 1);
+}
+
+TEST_CASE("at its deadline a publish that waits is withdrawn as timed out") {
+    bench b;
+    publish_op& op = b.publish();
+    const auto now = std::chrono::steady_clock::now();
+    b.all.watch(op, op.generation, now);
+    CHECK(b.all.next_deadline() == now);
+    b.all.expire(now, [&](publish_op::waiter& who, std::error_code ec, receipt where) {
+        who.complete(b.executor, true, ec, std::move(where));
+    });
+    REQUIRE(b.heard.size() == 1);
+    CHECK(b.heard[0] == errc::timed_out);
+}
+
+TEST_CASE("at the end everybody hears whether the event may have been sent") {
+    bench b;
+    b.publish();
+    publish_op& sent = b.publish();
+    std::erase(b.carrier.held, &sent);
+    b.all.end([&](publish_op::waiter& who, std::error_code ec, receipt where) {
+        who.complete(b.executor, true, ec, std::move(where));
+    });
+    CHECK(b.heard.size() == 2);
+    CHECK(std::count(b.heard.begin(), b.heard.end(), make_error_code(errc::closed)) == 1);
+    CHECK(std::count(b.heard.begin(), b.heard.end(), make_error_code(errc::maybe_sent)) == 1);
+}
