@@ -154,6 +154,29 @@ inline void plain_create_topic(const std::string& brokers, const std::string& to
     plain_check(rd_kafka_topic_result_error(results[0]), "topic");
 }
 
+/// How many messages the topic has; those of a transaction, and its end, count too.
+[[nodiscard]] inline auto plain_count(const std::string& brokers, const std::string& topic)
+    -> std::size_t {
+    constexpr int limit = 30'000;
+    const plain_client client(RD_KAFKA_PRODUCER, brokers);
+    const std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)> handle(
+        rd_kafka_topic_new(client.native(), topic.c_str(), nullptr), rd_kafka_topic_destroy);
+    const rd_kafka_metadata_t* metadata = nullptr;
+    plain_check(rd_kafka_metadata(client.native(), 0, handle.get(), &metadata, limit), "metadata");
+    const int partitions = metadata->topics[0].partition_cnt;
+    rd_kafka_metadata_destroy(metadata);
+    std::int64_t all = 0;
+    for (int i = 0; i < partitions; ++i) {
+        std::int64_t begin = 0;
+        std::int64_t end = 0;
+        plain_check(rd_kafka_query_watermark_offsets(client.native(), topic.c_str(), i, &begin,
+                                                     &end, limit),
+                    "watermarks");
+        all += end - begin;
+    }
+    return static_cast<std::size_t>(all);
+}
+
 /// Reads the topic from its beginning, without a group, until it has `count` messages or the time
 /// is over. Ordered within a partition.
 [[nodiscard]] inline auto plain_consume(const std::string& brokers, const std::string& topic,
