@@ -44,8 +44,8 @@ enum class taken : unsigned char {
     full,    ///< no room and the caller would not wait; the node was not touched
 };
 
-/// Tells that something is to be had. Called from any thread, never under a lock of the transport's
-/// that a call of the transport's needs; several calls count as one.
+/// Tells that something is to be had. Called from any thread; several calls count as one. It must
+/// not call the transport or the stream: Kafka's client wakes under a lock that those need.
 class waker {
 public:
     waker() = default;
