@@ -61,8 +61,8 @@ auto read_raw(const std::string& brokers, std::int64_t offset) -> raw_message {
         const char* name = nullptr;
         const void* value = nullptr;
         std::size_t size = 0;
-        for (std::size_t i = 0;
-             rd_kafka_header_get_all(headers, i, &name, &value, &size) == 0; ++i) {
+        for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == 0;
+             ++i) {
             made.headers.emplace_back(name, std::string(static_cast<const char*>(value), size));
         }
     }
