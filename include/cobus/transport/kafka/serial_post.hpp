@@ -4,9 +4,11 @@
 #include "../../net.hpp"
 #include "../transport.hpp"
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 
 namespace cobus::detail::kafka {
@@ -24,10 +26,16 @@ public:
         }
     }
 
-    /// Drops the executor: nothing is posted from now on, and a posted run does nothing.
+    /// Drops the executor: nothing is posted from now on, a posted run does nothing, and one on
+    /// another thread is over.
     void close() noexcept {
-        const std::lock_guard lock(guard_);
-        executor_.reset();
+        {
+            const std::lock_guard lock(guard_);
+            executor_.reset();
+        }
+        if (runner_.load(std::memory_order_acquire) != std::this_thread::get_id()) {
+            const std::lock_guard wait(running_);
+        }
     }
     [[nodiscard]] auto closed() const noexcept -> bool {
         const std::lock_guard lock(guard_);
@@ -50,8 +58,14 @@ private:
         }
     }
     void run() noexcept {
-        word_.begin();
-        const bool more = !closed() && drain();
+        bool more = false;
+        {
+            const std::lock_guard lock(running_);
+            runner_.store(std::this_thread::get_id(), std::memory_order_release);
+            word_.begin();
+            more = !closed() && drain();
+            runner_.store(std::thread::id(), std::memory_order_release);
+        }
         if (word_.end(more)) {
             post();
         }
@@ -60,6 +74,8 @@ private:
     mutable std::mutex guard_;
     std::optional<net::any_io_executor> executor_;
     home_word word_;
+    std::mutex running_; ///< held by a run; runs do not overlap, so only `close` waits for it
+    std::atomic<std::thread::id> runner_{};
 };
 
 } // namespace cobus::detail::kafka
