@@ -75,15 +75,15 @@ public:
     /// In memory. With `KAFKA_ENABLED=true`, `start` fails and says which transport is missing.
     /// Errors: throws `cobus::error` with `errc::bad_settings` and all problems of the settings.
     template <class Executor>
-    bus(const Executor& executor, settings how)
-        : bus(any(executor), std::move(how), transport_factory(), 0) {}
+    bus(const Executor& executor, const settings& how)
+        : bus(any(executor), how, transport_factory(), 0) {}
     /// Over `kafka` when the settings enable it, with memory to fall back on; else in memory.
     template <class Executor>
-    bus(const Executor& executor, settings how, transport_factory kafka)
-        : bus(any(executor), std::move(how), std::move(kafka), 0) {}
+    bus(const Executor& executor, const settings& how, transport_factory kafka)
+        : bus(any(executor), how, std::move(kafka), 0) {}
     /// Over that transport alone.
     template <class Executor>
-    bus(const Executor& executor, settings how, only_transport only)
+    bus(const Executor& executor, settings how, const only_transport& only)
         : core_(std::make_shared<detail::bus_core>(any(executor), std::move(how), only.make())) {
         core_->open();
     }
@@ -261,6 +261,7 @@ public:
     [[nodiscard]] auto on_any(handler_options options, const std::vector<std::string>& topics,
                               F&& handler) -> subscription {
         std::vector<const std::string*> names;
+        names.reserve(topics.size());
         for (const std::string& each : topics) {
             names.push_back(core_->routes().topic(each));
         }
@@ -269,7 +270,8 @@ public:
     }
 
 private:
-    bus(net::any_io_executor executor, settings how, transport_factory kafka, int /*private*/)
+    bus(net::any_io_executor executor, const settings& how, transport_factory kafka,
+        int /*private*/)
         : core_(std::make_shared<detail::bus_core>(
               std::move(executor), how, detail::choose_transport(how, std::move(kafka)))) {
         core_->open();

@@ -41,9 +41,9 @@ class [[nodiscard]] subscription {
 
 public:
     subscription() = default;
-    subscription(std::shared_ptr<detail::bus_core> core,
+    subscription(const std::shared_ptr<detail::bus_core>& core,
                  std::shared_ptr<detail::registration> handler)
-        : core_(std::move(core)), handler_(std::move(handler)) {}
+        : core_(core), handler_(std::move(handler)) {}
     subscription(subscription&&) noexcept = default;
     auto operator=(subscription&& other) noexcept -> subscription& {
         subscription taken(std::move(other));

@@ -45,7 +45,7 @@ struct aggregate {
 
 class with_constructor {
 public:
-    explicit with_constructor(std::string key) : key(std::move(key)) {}
+    explicit with_constructor(std::string name) : key(std::move(name)) {}
 
     std::string key;
     counted member;

@@ -35,5 +35,5 @@ TEST_CASE("a transport in two coroutines conforms") {
 }
 
 TEST_CASE("a transport in two coroutines conforms on a context that two threads run") {
-    cobus::test::run_conformance<file_fixture>(2);
+    cobus::test::run_conformance<file_fixture>({.threads = 2});
 }

@@ -50,7 +50,8 @@ public:
 
 private:
     static void run(completion* self, const net::any_io_executor* /*here*/, bool /*inline_allowed*/,
-                    std::error_code ec, receipt /*where*/) {
+                    std::error_code ec, // NOLINTNEXTLINE(performance-unnecessary-value-param)
+                    receipt /*where*/) {
         internal_send* who = static_cast<internal_waiter*>(self)->who_;
         pool_delete(static_cast<internal_waiter*>(self));
         who->sent(ec);

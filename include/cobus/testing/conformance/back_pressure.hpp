@@ -90,16 +90,16 @@ inline auto c15_cancelled(world& w) -> net::awaitable<void> {
     auto& signals = w.make<std::deque<net::cancellation_signal>>();
     for (std::uint64_t i = 0; i < 10; ++i) {
         const note event = make_note("k", first + i);
-        bus.get().publish(event,
-                          net::bind_cancellation_slot(
-                              signals.emplace_back().slot(),
-                              net::bind_executor(w.executor(), [&cancelled, number = event.number](
-                                                                   std::error_code ec, receipt) {
-                                  published_note entry;
-                                  entry.number = number;
-                                  entry.ec = ec;
-                                  cancelled.add(std::move(entry));
-                              })));
+        bus.get().publish(
+            event, net::bind_cancellation_slot(
+                       signals.emplace_back().slot(),
+                       net::bind_executor(w.executor(), [&cancelled, number = event.number](
+                                                            std::error_code ec, const receipt&) {
+                           published_note entry;
+                           entry.number = number;
+                           entry.ec = ec;
+                           cancelled.add(std::move(entry));
+                       })));
     }
     for (std::size_t i = 0; i < 10; i += 2) {
         signals[i].emit(net::cancellation_type::total);
@@ -141,12 +141,13 @@ inline auto c15_deadline(world& w) -> net::awaitable<void> {
     for (std::uint64_t i = 0; i < 10; ++i) {
         const note event = make_note("k", first + i);
         const publish_options said = with().deadline(std::chrono::milliseconds(50));
-        bus.get().publish(event, said, [&late, number = event.number](std::error_code ec, receipt) {
-            published_note entry;
-            entry.number = number;
-            entry.ec = ec;
-            late.add(std::move(entry));
-        });
+        bus.get().publish(event, said,
+                          [&late, number = event.number](std::error_code ec, const receipt&) {
+                              published_note entry;
+                              entry.number = number;
+                              entry.ec = ec;
+                              late.add(std::move(entry));
+                          });
     }
     co_await w.eventually([&] { return late.size() >= 10; }, "the deadline of each");
     bus.let_go();

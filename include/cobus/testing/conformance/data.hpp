@@ -23,7 +23,7 @@ namespace cobus::testing::detail {
 /// A bus with one handler that writes down every message of its topics.
 class reading_bus {
 public:
-    reading_bus(world& w, std::vector<std::string> topics, std::string_view group = "one")
+    reading_bus(world& w, const std::vector<std::string>& topics, std::string_view group = "one")
         : seen_(&w.new_journal<seen_message>()), bus_(w.make_bus(group)) {
         reader_ = bus_->on_any(handler("reader"), topics,
                                [seen = seen_](const message& content, context& where) {

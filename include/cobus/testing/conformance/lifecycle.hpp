@@ -47,6 +47,7 @@ public:
     auto fill(world& w) -> net::awaitable<void> {
         co_await bus_->start();
         std::vector<note> events;
+        events.reserve(200);
         for (std::uint64_t i = 0; i < 200; ++i) {
             events.push_back(make_note(std::to_string(i), i));
         }

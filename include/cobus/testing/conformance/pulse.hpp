@@ -66,7 +66,7 @@ public:
     [[nodiscard]] auto after(std::uint64_t seen) -> net::awaitable<void> {
         wait initiation(*this, seen);
         return net::async_initiate<const net::use_awaitable_t<>, void(std::error_code)>(
-            std::move(initiation), net::use_awaitable);
+            initiation, net::use_awaitable);
     }
 
     /// Ends all waits without resuming anybody; for a context that is stopped.

@@ -55,6 +55,7 @@ public:
         net::co_spawn(where_->executor(), body(*where_),
                       [this](std::exception_ptr thrown) { ended(std::move(thrown)); });
         std::vector<std::thread> threads;
+        threads.reserve(how_->threads);
         for (std::size_t i = 0; i < how_->threads; ++i) {
             threads.emplace_back([this] { serve(); });
         }
@@ -153,20 +154,23 @@ inline auto run_conformance(const std::vector<conformance_case>& cases, std::ost
     for (const conformance_case& each : cases) {
         if (!each.skip.empty()) {
             ++sum.skipped;
-            out << "SKIP " << each.id << " " << each.sentence << ": " << each.skip << std::endl;
+            out << "SKIP " << each.id << " " << each.sentence << ": " << each.skip << '\n'
+                << std::flush;
             continue;
         }
         try {
             each.run(how);
             ++sum.passed;
-            out << "ok   " << each.id << " " << each.sentence << std::endl;
+            out << "ok   " << each.id << " " << each.sentence << '\n' << std::flush;
         } catch (const std::exception& e) {
             ++sum.failed;
-            out << "FAIL " << each.id << " " << each.sentence << "\n    " << e.what() << std::endl;
+            out << "FAIL " << each.id << " " << each.sentence << "\n    " << e.what() << '\n'
+                << std::flush;
         }
     }
     out << sum.passed << " passed, " << sum.failed << " failed, " << sum.skipped << " skipped"
-        << std::endl;
+        << '\n'
+        << std::flush;
     return sum;
 }
 

@@ -34,7 +34,8 @@ public:
             throw error(errc::bad_settings,
                         "librdkafka refuses the settings: " + std::string(reason.data()));
         }
-        (void)conf.release(); // librdkafka's from here on
+        // librdkafka's from here on. NOLINTNEXTLINE(bugprone-unused-return-value)
+        (void)conf.release();
     }
     client(const client&) = delete;
     auto operator=(const client&) -> client& = delete;

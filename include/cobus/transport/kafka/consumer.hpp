@@ -349,7 +349,8 @@ inline void consumer_stream::commit(std::span<const position> positions, std::ui
                                                               each.where.partition);
             element->offset = each.offset;
             if (!each.metadata.empty()) {
-                element->metadata = std::malloc(each.metadata.size()); // the list frees it
+                // The list frees it with free(). NOLINTNEXTLINE(cppcoreguidelines-no-malloc)
+                element->metadata = std::malloc(each.metadata.size());
                 if (element->metadata != nullptr) {
                     std::memcpy(element->metadata, each.metadata.data(), each.metadata.size());
                     element->metadata_size = each.metadata.size();

@@ -178,13 +178,14 @@ private:
         // The macros for these pairs cast as C does.
         const rd_kafka_resp_err_t code = rd_kafka_producev(
             client_->get(), RD_KAFKA_VTYPE_RKT, topic, RD_KAFKA_VTYPE_PARTITION, node.partition,
-            RD_KAFKA_VTYPE_MSGFLAGS, static_cast<int>(RD_KAFKA_MSG_F_COPY), RD_KAFKA_VTYPE_VALUE,
-            payload, out.payload.size(), RD_KAFKA_VTYPE_KEY, key_data, key_size,
-            RD_KAFKA_VTYPE_TIMESTAMP, std::int64_t{node.content->time().time_since_epoch().count()},
-            RD_KAFKA_VTYPE_HEADERS, out.headers.get(), RD_KAFKA_VTYPE_OPAQUE,
-            static_cast<void*>(&node), RD_KAFKA_VTYPE_END);
+            RD_KAFKA_VTYPE_MSGFLAGS, RD_KAFKA_MSG_F_COPY, RD_KAFKA_VTYPE_VALUE, payload,
+            out.payload.size(), RD_KAFKA_VTYPE_KEY, key_data, key_size, RD_KAFKA_VTYPE_TIMESTAMP,
+            std::int64_t{node.content->time().time_since_epoch().count()}, RD_KAFKA_VTYPE_HEADERS,
+            out.headers.get(), RD_KAFKA_VTYPE_OPAQUE, static_cast<void*>(&node),
+            RD_KAFKA_VTYPE_END);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            (void)out.headers.release(); // librdkafka's now
+            // librdkafka's now. NOLINTNEXTLINE(bugprone-unused-return-value)
+            (void)out.headers.release();
             return taken::pending;
         }
         if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {

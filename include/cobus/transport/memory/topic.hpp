@@ -61,7 +61,7 @@ class memory_topics {
 public:
     memory_topics() {
         tables_.push_back(std::make_unique<table>(16));
-        current_ = tables_.front().get();
+        current_.store(tables_.front().get(), std::memory_order_relaxed);
     }
 
     [[nodiscard]] auto find(const std::string* name) const noexcept -> memory_topic* {

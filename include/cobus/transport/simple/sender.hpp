@@ -120,7 +120,7 @@ private:
         }
     }
     /// The next message, out of its node; null when there is none, and then this run is over.
-    [[nodiscard]] auto begin() noexcept -> message_ptr {
+    [[nodiscard]] auto begin() -> message_ptr {
         operation* stopped = nullptr;
         {
             const std::lock_guard lock(guard_);
