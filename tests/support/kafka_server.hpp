@@ -2,6 +2,7 @@
 
 #include "child_process.hpp"
 #include "free_ports.hpp"
+#include "source_folder.hpp"
 #include "temporary_folder.hpp"
 
 #include <chrono>
@@ -91,7 +92,7 @@ private:
         node& place = nodes_.at(index(broker));
         if (place.process)
             return;
-        const auto script = std::filesystem::path(__FILE__).parent_path() / "../tools/kafka";
+        const auto script = source_folder() / "tools/kafka";
         std::vector<std::string> arguments{script,      "run",
                                            "--dir",     folder_.path(),
                                            "--port",    std::to_string(port_),

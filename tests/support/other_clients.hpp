@@ -1,6 +1,7 @@
 #pragma once
 
 #include "child_process.hpp"
+#include "source_folder.hpp"
 #include "temporary_folder.hpp"
 
 #include <doctest/doctest.h>
@@ -164,7 +165,7 @@ public:
 
 private:
     auto run(const std::vector<std::string>& what) const -> std::vector<std::string> {
-        const auto script = std::filesystem::path(__FILE__).parent_path() / "../kafka/confluent.py";
+        const auto script = source_folder() / "kafka/confluent.py";
         std::vector<std::string> arguments{"python3", script, brokers_};
         arguments.insert(arguments.end(), what.begin(), what.end());
         return foreign::run(arguments);
