@@ -1,4 +1,5 @@
 #include "events.hpp"
+#include "quiet.hpp"
 #include "run.hpp"
 
 #include <cobus/cobus.hpp>
@@ -15,22 +16,13 @@
 #include <system_error>
 #include <vector>
 
+using cobus::test::quiet;
 using cobus::test::run;
 using cobus::test::tick;
 using cobus::test::tock;
 using cobus::test::until;
 namespace net = cobus::net;
 using namespace std::chrono_literals;
-
-namespace {
-
-auto quiet() -> cobus::settings {
-    cobus::settings how;
-    how.logger(cobus::logger());
-    return how;
-}
-
-} // namespace
 
 TEST_CASE("an event reaches every handler of its type, each once") {
     net::io_context context;

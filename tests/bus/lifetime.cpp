@@ -1,4 +1,5 @@
 #include "events.hpp"
+#include "quiet.hpp"
 #include "run.hpp"
 
 #include <cobus/cobus.hpp>
@@ -15,6 +16,7 @@
 #include <system_error>
 #include <vector>
 
+using cobus::test::quiet;
 using cobus::test::run;
 using cobus::test::tick;
 using cobus::test::until;
@@ -24,12 +26,6 @@ using namespace std::chrono_literals;
 // What these leak or touch too late, the address sanitizer says.
 
 namespace {
-
-auto quiet() -> cobus::settings {
-    cobus::settings how;
-    how.logger(cobus::logger());
-    return how;
-}
 
 /// A topic of two messages whose only handler never ends: the third publish is suspended.
 auto cramped() -> cobus::settings {

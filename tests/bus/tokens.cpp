@@ -1,4 +1,5 @@
 #include "events.hpp"
+#include "quiet.hpp"
 #include "run.hpp"
 
 #include <cobus/cobus.hpp>
@@ -27,18 +28,13 @@
 #include <vector>
 
 using cobus::receipt;
+using cobus::test::quiet;
 using cobus::test::tick;
 namespace net = cobus::net;
 using namespace std::chrono_literals;
 using namespace net::experimental::awaitable_operators;
 
 namespace {
-
-auto quiet() -> cobus::settings {
-    cobus::settings how;
-    how.logger(cobus::logger());
-    return how;
-}
 
 /// Counts what goes through it, to see whose allocator was used.
 template <class T> class counting_allocator {

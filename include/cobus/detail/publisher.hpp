@@ -37,7 +37,6 @@ struct publish_op final : publish_node, handled_observer {
     std::uint64_t generation =
         0; ///< counts reuses, so that a late cancellation misses; under the guard
     waiter* waiting = nullptr;  ///< who is told; under the guard
-    bool used = false;          ///< not in the pool; under the guard
     bool finished = false;      ///< the outcome is known; under the guard
     bool cancelling = false;    ///< being withdrawn; under the guard
     bool abandoned = false;     ///< nobody will ask for it any more; under the guard
@@ -61,7 +60,6 @@ public:
             grow();
         }
         publish_op* made = std::exchange(free_, free_->free_next);
-        made->used = true;
         return made;
     }
 
@@ -261,7 +259,7 @@ private:
         op.partition = -1;
         op.deadline = (std::chrono::steady_clock::time_point::max)();
         op.waiting = nullptr;
-        op.used = op.finished = op.abandoned = op.until_handled = op.cancelling = false;
+        op.finished = op.abandoned = op.until_handled = op.cancelling = false;
         op.parts.store(1, std::memory_order_relaxed);
         ++op.generation;
         op.free_next = std::exchange(free_, &op);

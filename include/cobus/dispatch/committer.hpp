@@ -55,7 +55,6 @@ public:
                 each.committing = -1;
             }
         });
-        last_error_ = ec;
     }
 
     /// Commits what is finished if it is time, or at once if `force`. True while a commit is under
@@ -104,7 +103,6 @@ private:
     clock::time_point due_{};
     bool running_ = false;
     std::atomic<bool> answered_{false};
-    std::error_code last_error_;
 };
 
 } // namespace cobus::detail
