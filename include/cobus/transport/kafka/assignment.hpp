@@ -1,9 +1,9 @@
 #pragma once
 
-#include "../../detail/inbox.hpp"
 #include "../../detail/intern.hpp"
 #include "../transport.hpp"
 #include "handle.hpp"
+#include "turns.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -36,17 +36,16 @@ private:
 
 /// One assigned partition with a queue of its own, so that not reading it is back-pressure on it
 /// alone and rebalances are never stuck behind messages.
-struct source {
+struct source : turn<source> {
     topic_partition where;
     std::uint32_t epoch = 0;
     queue_ptr queue;
     stream_gate* gate = nullptr;
-    inbox<source>* ready_list = nullptr;
-    source* inbox_next = nullptr;
-    std::atomic<bool> ready{false}; ///< in the inbox, or taken out and not yet read
-    bool active = false;            ///< in the list of those to read
+    turns<source>* line = nullptr;
     bool held = false;
     bool leaving = false; ///< revoked, or about to be: not read any more
+
+    [[nodiscard]] auto readable() const noexcept -> bool { return !held && !leaving; }
 };
 
 /// The partitions of one stream. Used by one thread at a time, but for the wakes of librdkafka.
@@ -63,7 +62,7 @@ public:
         made->where = where;
         made->epoch = epoch;
         made->gate = gate_;
-        made->ready_list = &ready_;
+        made->line = &line_;
         made->queue.reset(
             rd_kafka_queue_get_partition(client_, where.topic->c_str(), where.partition));
         if (!made->queue) {
@@ -72,19 +71,17 @@ public:
         rd_kafka_queue_forward(made->queue.get(), nullptr);
         rd_kafka_queue_cb_event_enable(made->queue.get(), &on_message, made.get());
         source& added = *made;
-        active_.reserve(all_.size() + 1);
+        line_.reserve(all_.size() + 1);
         all_.push_back(std::move(made));
         on_message(client_, &added); // what was there before the callback fires none
     }
     void remove(const topic_partition& where) noexcept {
-        collect();
         std::erase_if(all_, [&](const auto& each) {
             if (each->where != where) {
                 return false;
             }
             rd_kafka_queue_cb_event_enable(each->queue.get(), nullptr, nullptr);
-            collect();
-            std::erase(active_, each.get());
+            line_.unlist(*each);
             return true;
         });
     }
@@ -92,8 +89,7 @@ public:
         for (const auto& each : all_) {
             rd_kafka_queue_cb_event_enable(each->queue.get(), nullptr, nullptr);
         }
-        (void)ready_.take();
-        active_.clear();
+        line_.clear();
         all_.clear();
     }
     /// No wakes from now on; the queues stay.
@@ -123,69 +119,28 @@ public:
         }
         found->held = held;
         if (held) {
-            std::erase(active_, found);
-            found->active = false;
+            line_.unlist(*found);
         } else {
-            activate(*found);
+            line_.list(*found);
             gate_->wake();
         }
     }
 
-    /// Reads up to `room` messages, in turns of a fair share: `read(source, most)` returns how many
-    /// it got; fewer than asked means that its queue is empty.
-    template <class Read>
-    auto read(std::size_t room, Read read) -> std::size_t {
-        collect();
-        std::size_t got = 0;
-        while (got < room && !active_.empty()) {
-            const std::size_t share =
-                (std::min)(room - got, (std::max<std::size_t>)(16, room / active_.size()));
-            source& next = *active_.front();
-            active_.erase(active_.begin());
-            next.active = false;
-            next.ready.store(false, std::memory_order_seq_cst);
-            if (next.leaving || next.held) {
-                continue;
-            }
-            const std::size_t count = read(next, share);
-            got += count;
-            if (count == share) {
-                activate(next);
-            }
-        }
-        return got;
+    /// As `turns::read`.
+    template <class Read> auto read(std::size_t room, Read read) -> std::size_t {
+        return line_.read(room, read);
     }
 
 private:
     static void on_message(rd_kafka_t* /*client*/, void* opaque) {
         auto& self = *static_cast<source*>(opaque);
-        if (!self.ready.exchange(true, std::memory_order_acq_rel)) {
-            self.ready_list->push(self);
-        }
+        self.line->tell(self);
         self.gate->wake();
-    }
-    void activate(source& item) {
-        if (!item.active) {
-            item.active = true;
-            active_.push_back(&item);
-        }
-    }
-    void collect() {
-        for (source* each = ready_.take(); each != nullptr;) {
-            source* next = each->inbox_next;
-            if (!each->held) {
-                activate(*each);
-            } else {
-                each->ready.store(false, std::memory_order_seq_cst);
-            }
-            each = next;
-        }
     }
 
     rd_kafka_t* client_;
     stream_gate* gate_;
-    inbox<source> ready_;
-    std::vector<source*> active_; ///< reserved for all, so that it never grows while reading
+    turns<source> line_;
     std::vector<std::unique_ptr<source>> all_;
 };
 
