@@ -50,3 +50,11 @@ TEST_CASE("exceptions can be classed as not worth retrying") {
     CHECK(policy.worth_retrying(std::make_exception_ptr(std::runtime_error("later"))));
     CHECK(policy.worth_retrying(nullptr)); // an outcome, not an exception
 }
+
+TEST_CASE("tries can be limited in time, measured from the first failure") {
+    CHECK_FALSE(retry_policy().too_late(24h));
+    const auto policy = retry_policy().within(10min);
+    CHECK_FALSE(policy.too_late(10min));
+    CHECK(policy.too_late(10min + 1ms));
+    CHECK(retry_policy().within(0ms).too_late(1ms));
+}

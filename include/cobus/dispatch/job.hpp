@@ -77,14 +77,25 @@ inline auto result::thrown(std::exception_ptr error) -> result {
     return made;
 }
 
+/// What of a failed message its dead letter carries: less and less, when it is too large.
+enum class letter_form : unsigned char {
+    whole,
+    no_reason,  ///< without the reason's text
+    no_headers, ///< and without the message's own headers
+    pointer,    ///< no payload: where it lies, its size and its hash
+};
+
 /// One message for one handler.
 struct job {
     record* of = nullptr;
     registration* handler = nullptr;
     std::uint64_t lane = 0;
     unsigned attempt = 1;
+    unsigned letters = 0; ///< dead letters that were refused
+    letter_form form = letter_form::whole;
     bool lettered = false; ///< its dead letter is to be sent, or under way
     bool in_lane = false; ///< the lane's table knows it: it runs, waits for its turn or for a retry
+    std::chrono::steady_clock::time_point failing_since{}; ///< when the first try failed
     worker* run_by = nullptr;
     job* queue_next = nullptr;
     job* sibling = nullptr; ///< of the same message

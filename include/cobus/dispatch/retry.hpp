@@ -27,6 +27,12 @@ public:
         longest_ = (std::max)(longest, first_);
         return std::move(*this);
     }
+    /// No further try begins later than this after the first one failed, however many attempts are
+    /// left. No limit unless set.
+    auto within(std::chrono::milliseconds total) && -> retry_policy&& {
+        total_ = (std::max)(total, std::chrono::milliseconds(0));
+        return std::move(*this);
+    }
     /// Exceptions for which `worth` says false go to the dead letter topic at once.
     auto when(std::function<bool(std::exception_ptr)> worth) && -> retry_policy&& {
         worth_ = std::move(worth);
@@ -36,6 +42,10 @@ public:
     [[nodiscard]] auto attempts() const noexcept -> unsigned { return attempts_; }
     [[nodiscard]] auto exhausted(unsigned attempt) const noexcept -> bool {
         return attempt >= attempts_;
+    }
+    /// Whether a try that begins `after` the first one failed would be too late.
+    [[nodiscard]] auto too_late(std::chrono::nanoseconds after) const noexcept -> bool {
+        return after > total_;
     }
     [[nodiscard]] auto worth_retrying(const std::exception_ptr& thrown) const -> bool {
         return !worth_ || thrown == nullptr || worth_(thrown);
@@ -56,6 +66,7 @@ private:
     std::function<bool(std::exception_ptr)> worth_;
     std::chrono::milliseconds first_{100};
     std::chrono::milliseconds longest_{10000};
+    std::chrono::nanoseconds total_ = (std::chrono::nanoseconds::max)();
     unsigned attempts_ = 5;
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../error.hpp"
 #include "../message_id.hpp"
 #include "dead_letters.hpp"
 #include "delays.hpp"
@@ -227,6 +228,13 @@ private:
         const auto asked = work.ended.delay();
         const auto wait =
             asked.count() >= 0 ? asked : policy.wait(work.attempt, fast_random::local()());
+        if (work.attempt == 1) {
+            work.failing_since = now_;
+        }
+        if (policy.too_late(now_ + wait - work.failing_since)) {
+            send_letter(work);
+            return;
+        }
         ++work.attempt;
         delays_.add(now_ + wait, work);
     }
@@ -260,19 +268,29 @@ private:
         }
         // What came from Kafka is committed there, so its letter has to get there too.
         const policy when_away = work.of->from.in_process ? policy::deliver : policy::wait;
-        host_->send(make_dead_letter(work, group_), when_away, *pool_new<letter>(*this, work));
+        host_->send(make_dead_letter(work, group_, std::chrono::system_clock::now()), when_away,
+                    *pool_new<letter>(*this, work));
     }
     void letter_sent(job& work, std::error_code ec) {
         if (!ec) {
             ++letters_;
+            taken_again();
             finish(work);
         } else if (shut_ || work.of->abandoned) {
             work.of->abandoned = true;
             finish(work);
-        } else {
-            host_->log(log_level::warning,
-                       "a dead letter was refused and will be sent again: " + ec.message());
-            delays_.add(now_ + std::chrono::seconds(1), work);
+        } else if (ec == make_error_code(errc::too_large) && shrink(work.form)) {
+            send_letter(work);
+        } else { // nothing is committed beyond it, so its partition stops when its limit is reached
+            if (std::exchange(refusal_, ec) != ec) {
+                host_->log(log_level::error, why_refused(work, ec));
+            }
+            delays_.add(now_ + letter_wait(work.letters++), work);
+        }
+    }
+    void taken_again() {
+        if (std::exchange(refusal_, std::error_code())) {
+            host_->log(log_level::info, "dead letters are taken again");
         }
     }
 
@@ -298,6 +316,7 @@ private:
     clock::time_point now_{};
     std::size_t running_ = 0;
     std::size_t letters_ = 0;
+    std::error_code refusal_; ///< of the last dead letter, to say each cause once
     bool shut_ = false;
 };
 
