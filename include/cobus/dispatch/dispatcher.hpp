@@ -11,7 +11,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <memory>
 #include <span>
 #include <string>
@@ -29,8 +28,8 @@ public:
 
     dispatcher(dispatch_host& host, const std::string& group, dispatch_limits limits)
         : host_(&host),
-          group_(group),
           limits_(limits),
+          matches_(group),
           commits_(host),
           runner_(host, *this, group, limits.handlers) {
         closing_.completed = [](operation& /*self*/) noexcept {}; // the stream says `closed` too
@@ -216,7 +215,7 @@ private:
             back_.push_back(from);
             return;
         }
-        const match_table::handlers& wanted = chosen(*from.content, matches_.find(*from.content));
+        const match_table::handlers& wanted = matches_.find(*from.content);
         const watermark::ticket ticket = partition->mark.begin(from.offset);
         if (wanted.empty()) { // a type without a handler here is done, not undecodable
             tell(*from.content, true);
@@ -239,19 +238,6 @@ private:
         for (registration* each : wanted) {
             runner_.begin(*item, *each);
         }
-    }
-
-    /// Of those that take the type, the one that a replay is for.
-    [[nodiscard]] auto chosen(const message& content, const match_table::handlers& all)
-        -> const match_table::handlers& {
-        if (content.headers().empty() || !content.headers().get(only_header)) {
-            return all;
-        }
-        chosen_.clear();
-        std::copy_if(
-            all.begin(), all.end(), std::back_inserter(chosen_),
-            [&](const registration* each) { return is_for(content, group_, each->name()); });
-        return chosen_;
     }
 
     // Out.
@@ -392,9 +378,7 @@ private:
     }
 
     dispatch_host* host_;
-    std::string group_;
     dispatch_limits limits_;
-    match_table::handlers chosen_; ///< scratch of `chosen`
     std::unique_ptr<stream> stream_;
     stream_traits traits_;
     match_table matches_;

@@ -1,9 +1,11 @@
 #pragma once
 
+#include "dead_letters.hpp"
 #include "registration.hpp"
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,6 +21,8 @@ class match_table {
 public:
     using handlers = std::vector<registration*>;
 
+    explicit match_table(std::string group) : group_(std::move(group)) {}
+
     void reset(const std::vector<std::shared_ptr<registration>>& all) {
         all_.clear();
         known_.clear();
@@ -30,7 +34,25 @@ public:
         }
     }
 
+    /// Valid until the next call.
     [[nodiscard]] auto find(message& content) -> const handlers& {
+        const handlers& all = of_type(content);
+        if (content.headers().empty() || !content.headers().get(only_header)) {
+            return all;
+        }
+        chosen_.clear();
+        std::copy_if(
+            all.begin(), all.end(), std::back_inserter(chosen_),
+            [&](const registration* each) { return is_for(content, group_, each->name()); });
+        return chosen_;
+    }
+
+private:
+    static constexpr std::size_t most_known = 65536;
+
+    using key = std::tuple<const std::string*, const contract_info*, std::string>;
+
+    [[nodiscard]] auto of_type(message& content) -> const handlers& {
         if (content.type().empty()) {
             peek_type(content);
         }
@@ -61,11 +83,6 @@ public:
         return *last_;
     }
 
-private:
-    static constexpr std::size_t most_known = 65536;
-
-    using key = std::tuple<const std::string*, const contract_info*, std::string>;
-
     /// The type, or words that no type consists of: what is null or broken goes ways of its own.
     [[nodiscard]] static auto type_of(const message& content) noexcept -> std::string_view {
         if (!content.type().empty()) {
@@ -92,6 +109,8 @@ private:
         }
     }
 
+    std::string group_;
+    handlers chosen_; ///< for one replay
     std::vector<registration*> all_;
     std::map<key, handlers> known_;
     const handlers* last_ = nullptr;
