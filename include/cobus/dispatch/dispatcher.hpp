@@ -154,8 +154,6 @@ private:
         clock::time_point deadline;
     };
 
-    // In.
-
     auto poll() -> bool {
         for (int i = 0; i < polls_per_run; ++i) {
             const bool fetch = records_ < limits_.total && may_fetch();
