@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -158,6 +159,17 @@ public:
         return *this;
     }
 
+    /// The time for this bus, its transport and its retries; the real one unless set.
+    auto time(std::shared_ptr<time_source> from) -> settings& {
+        data_.options.time = std::move(from);
+        return *this;
+    }
+    /// For test kits: told of every run of a handler.
+    auto observer(std::shared_ptr<detail::run_observer> who) -> settings& {
+        data_.observer = std::move(who);
+        return *this;
+    }
+
     // What was said.
 
     [[nodiscard]] auto kafka_enabled() const noexcept -> bool { return data_.enabled; }
@@ -173,6 +185,12 @@ public:
     [[nodiscard]] auto wire() const noexcept -> cobus::wire { return data_.options.how; }
     [[nodiscard]] auto when_away() const noexcept -> policy { return data_.options.when_away; }
     [[nodiscard]] auto logger() const noexcept -> const cobus::logger& { return data_.options.log; }
+    [[nodiscard]] auto time() const noexcept -> const std::shared_ptr<time_source>& {
+        return data_.options.time;
+    }
+    [[nodiscard]] auto observer() const noexcept -> const std::shared_ptr<detail::run_observer>& {
+        return data_.observer;
+    }
     /// Topics by what contracts call them; those not listed keep their names.
     [[nodiscard]] auto topics() const noexcept
         -> const std::map<std::string, std::string, std::less<>>& {

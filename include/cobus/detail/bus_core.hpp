@@ -43,7 +43,7 @@ public:
           publisher_(&wake_thunk, static_cast<dispatch_host*>(this)),
           dispatcher_(*this, options_.group_id, limits(settings_)),
           life_(*this, options_, std::move(make), publisher_, dispatcher_),
-          alarm_(std::in_place, executor_) {}
+          alarm_(std::in_place, executor_, options_.time) {}
     ~bus_core() { end_everything(); }
 
     /// Second step of construction, once a shared pointer holds this.
@@ -62,6 +62,7 @@ public:
     [[nodiscard]] auto executor() const noexcept -> const net::any_io_executor& override {
         return executor_;
     }
+    [[nodiscard]] auto now() const noexcept -> clock::time_point override { return options_.now(); }
     void wake() noexcept override {
         if (home_.wake()) {
             post_run();
@@ -147,6 +148,7 @@ private:
     [[nodiscard]] static auto limits(const settings& how) -> dispatch_limits {
         dispatch_limits made;
         made.handlers = how.concurrency();
+        made.observer = how.observer().get();
         return made;
     }
     [[nodiscard]] static auto running_here() noexcept -> bus_core*& {
@@ -185,7 +187,7 @@ private:
     }
 
     auto step_all() -> bool {
-        const auto now = clock::now();
+        const auto now = options_.now();
         for (worker* each = workers_.take(); each != nullptr;) {
             worker* next = each->inbox_next;
             dispatcher_.runs().worker_ready(*each);

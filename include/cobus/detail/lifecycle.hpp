@@ -51,7 +51,7 @@ public:
     void ask_to_stop(std::chrono::milliseconds limit, waiter& who) {
         const std::lock_guard lock(guard_);
         stop_waiters_.push(who);
-        const auto deadline = clock::now() + limit;
+        const auto deadline = options_->now() + limit;
         stop_deadline_ = stop_deadline_ ? (std::min)(*stop_deadline_, deadline) : deadline;
     }
     void ask_to_stop() noexcept { stop_requested_.store(true, std::memory_order_release); }

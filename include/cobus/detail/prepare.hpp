@@ -98,7 +98,8 @@ template <class E> void describe(message& content, const E& event, bus_core& cor
     content.source_view(core.source());
 }
 
-inline void apply(const publish_options& said, message& content, publish_op& op) {
+inline void apply(const publish_options& said, message& content, publish_op& op,
+                  const transport_options& how) {
     if (said.key()) {
         content.key(*said.key());
     }
@@ -114,13 +115,13 @@ inline void apply(const publish_options& said, message& content, publish_op& op)
     }
     op.partition = said.partition();
     if (said.deadline()) {
-        op.deadline = std::chrono::steady_clock::now() + *said.deadline();
+        op.deadline = how.now() + *said.deadline();
     }
 }
 
 /// Gives what nobody said: the time and the id.
-inline void complete(message& content) {
-    const time_point now = coarse_now();
+inline void complete(message& content, const transport_options& how) {
+    const time_point now = how.time == nullptr ? coarse_now() : how.time->wall();
     if (content.time() == time_point()) {
         content.time(now);
     }
@@ -141,9 +142,9 @@ template <class E, class... Args>
     op.content->adopt(event);
     describe<E>(*op.content, event->value, *core, op);
     if (said != nullptr) {
-        apply(*said, *op.content, op);
+        apply(*said, *op.content, op, core->options());
     }
-    complete(*op.content);
+    complete(*op.content, core->options());
     return made;
 }
 
@@ -162,9 +163,9 @@ template <class E, class... Args>
     op.content->topic(core->routes().topic(op.content->topic()));
     op.when_away = core->options().when_away;
     if (said != nullptr) {
-        apply(*said, *op.content, op);
+        apply(*said, *op.content, op, core->options());
     }
-    complete(*op.content);
+    complete(*op.content, core->options());
     return made;
 }
 

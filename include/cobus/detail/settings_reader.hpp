@@ -10,16 +10,20 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace cobus::detail {
 
+class run_observer;
+
 /// What `settings` holds.
 struct settings_data {
     transport_options options;
     std::string group_id;
+    std::shared_ptr<run_observer> observer;
     std::map<std::string, std::string, std::less<>> topics; ///< this bus's names by the contracts'
     problem_list problems;
     std::optional<bool> ssl;

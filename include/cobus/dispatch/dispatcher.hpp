@@ -31,7 +31,7 @@ public:
           limits_(limits),
           matches_(group),
           commits_(host),
-          runner_(host, *this, group, limits.handlers) {
+          runner_(host, *this, group, limits) {
         closing_.completed = [](operation& /*self*/) noexcept {}; // the stream says `closed` too
     }
     dispatcher(const dispatcher&) = delete;

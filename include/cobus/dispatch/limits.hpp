@@ -1,17 +1,20 @@
 #pragma once
 
+#include "run_observer.hpp"
+
 #include <chrono>
 #include <cstddef>
 
 namespace cobus::detail {
 
-/// How much a dispatcher has under way.
+/// How much a dispatcher has under way, and who watches.
 struct dispatch_limits {
     std::size_t handlers = 256;   ///< running at once, over all registrations
     std::size_t partition = 1024; ///< unfinished messages of one partition, then it is held
     std::size_t total = 8192;     ///< unfinished messages, then nothing is fetched
     /// What running handlers of a revoked partition get.
     std::chrono::milliseconds drain = std::chrono::seconds(10);
+    run_observer* observer = nullptr; ///< told of each run, if there is one
 };
 
 } // namespace cobus::detail

@@ -5,6 +5,7 @@
 #include "dead_letters.hpp"
 #include "delays.hpp"
 #include "job.hpp"
+#include "limits.hpp"
 #include "registration.hpp"
 #include "worker.hpp"
 
@@ -39,8 +40,12 @@ class runner {
 public:
     using clock = std::chrono::steady_clock;
 
-    runner(dispatch_host& host, record_sink& sink, std::string group, std::size_t most_running)
-        : host_(&host), sink_(&sink), group_(std::move(group)), most_running_(most_running) {}
+    runner(dispatch_host& host, record_sink& sink, std::string group, const dispatch_limits& limits)
+        : host_(&host),
+          sink_(&sink),
+          observer_(limits.observer),
+          group_(std::move(group)),
+          most_running_(limits.handlers) {}
     runner(const runner&) = delete;
     auto operator=(const runner&) -> runner& = delete;
 
@@ -195,6 +200,9 @@ private:
         if (job* next = handler.blocked.pop()) {
             ready_.push(*next);
         }
+        if (observer_ != nullptr) {
+            observer_->ran(work);
+        }
         switch (work.ended.what()) {
         case result::kind::done:
         case result::kind::skip:
@@ -295,6 +303,9 @@ private:
     }
 
     void finish(job& work) {
+        if (observer_ != nullptr) {
+            observer_->over(work);
+        }
         registration& handler = *work.handler;
         if (job* next = handler.lanes.leave(work)) {
             ready_.push(*next);
@@ -307,6 +318,7 @@ private:
 
     dispatch_host* host_;
     record_sink* sink_;
+    run_observer* observer_;
     std::string group_;
     std::size_t most_running_;
     std::vector<std::shared_ptr<registration>> handlers_;

@@ -46,7 +46,7 @@ public:
     failover(const transport_options& options, std::unique_ptr<transport> kafka,
              std::unique_ptr<transport> memory, bool required)
         : failover(options, std::move(kafka), std::move(memory), required,
-                   std::make_unique<detail::executor_runtime>(options.executor)) {}
+                   std::make_unique<detail::executor_runtime>(options.executor, options.time)) {}
     ~failover() override {
         runtime_->close();
         kafka_.reset(); // while the rest still stands: it may complete what it has

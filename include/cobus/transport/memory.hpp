@@ -65,7 +65,7 @@ public:
         done.ec.clear();
         if (!account_->idle()) {
             try {
-                ending_ = std::make_shared<memory_line_end>(broker_, account_, options_.executor);
+                ending_ = std::make_shared<memory_line_end>(broker_, account_, options_);
                 ending_->begin(deadline);
             } catch (const std::exception&) { // no timer: then there is no waiting either
                 memory_line_end::fail(*broker_, *account_);

@@ -3,10 +3,12 @@
 #include "../contract.hpp"
 #include "../log.hpp"
 #include "../net.hpp"
+#include "../time_source.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,7 @@ enum class start_at : unsigned char { earliest, latest };
 struct transport_options {
     net::any_io_executor executor;
     logger log;
+    std::shared_ptr<time_source> time; ///< null: the real clocks
 
     std::vector<std::string> brokers; ///< "host:port"
     std::string client_id = "cobus";
@@ -39,6 +42,10 @@ struct transport_options {
     std::size_t partitions = 4;             ///< of a topic that the transport makes
     std::size_t retention_messages = 65536; ///< kept for each partition in memory
     bool serialise = false;                 ///< in memory: always encode and decode, for tests
+
+    [[nodiscard]] auto now() const noexcept -> std::chrono::steady_clock::time_point {
+        return time == nullptr ? std::chrono::steady_clock::now() : time->now();
+    }
 };
 
 } // namespace cobus

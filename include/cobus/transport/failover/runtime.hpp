@@ -50,15 +50,15 @@ public:
 /// On an executor: a posted job when there is something to do, and one timer; no thread.
 class executor_runtime final : public failover_runtime {
 public:
-    explicit executor_runtime(const net::any_io_executor& executor)
-        : shared_(std::make_shared<block>(executor)) {}
+    executor_runtime(const net::any_io_executor& executor, const std::shared_ptr<time_source>& time)
+        : shared_(std::make_shared<block>(executor, time)) {}
 
     void open(home& who) override {
         const std::lock_guard lock(shared_->guard);
         shared_->who = &who;
         shared_->closed.store(false, std::memory_order_release);
     }
-    [[nodiscard]] auto now() const noexcept -> clock::time_point override { return clock::now(); }
+    [[nodiscard]] auto now() const noexcept -> clock::time_point override { return shared_->now(); }
     void wake() noexcept override { shared_->wake(); }
     void ring_at(clock::time_point due) noexcept override { shared_->ring_at(due); }
     void close() noexcept override {
@@ -71,8 +71,12 @@ public:
 private:
     /// Outlives the runtime in jobs that are posted already.
     struct block : std::enable_shared_from_this<block> {
-        explicit block(const net::any_io_executor& on) : executor(on), bell(std::in_place, on) {}
+        block(const net::any_io_executor& on, const std::shared_ptr<time_source>& from)
+            : executor(on), time(from), bell(std::in_place, on, from) {}
 
+        [[nodiscard]] auto now() const noexcept -> clock::time_point {
+            return time == nullptr ? clock::now() : time->now();
+        }
         void wake() noexcept {
             if (!closed.load(std::memory_order_acquire) && word.wake()) {
                 post();
@@ -93,7 +97,7 @@ private:
                 if (who == nullptr) {
                     return;
                 }
-                const auto at = clock::now();
+                const auto at = now();
                 bell->rang(at);
                 more = who->run(at);
             }
@@ -114,6 +118,7 @@ private:
         }
 
         net::any_io_executor executor;
+        std::shared_ptr<time_source> time;
         std::mutex guard; ///< held during a run, so that `close` ends only between runs
         home* who = nullptr;
         std::optional<alarm> bell;

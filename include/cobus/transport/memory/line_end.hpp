@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../../detail/alarm.hpp"
 #include "../../net.hpp"
 #include "broker.hpp"
 
@@ -14,16 +15,15 @@ namespace cobus::detail {
 class memory_line_end : public std::enable_shared_from_this<memory_line_end> {
 public:
     memory_line_end(std::shared_ptr<memory_broker> broker, std::shared_ptr<memory_account> account,
-                    const net::any_io_executor& executor)
+                    const transport_options& how)
         : broker_(std::move(broker)),
           account_(std::move(account)),
-          executor_(executor),
-          timer_(executor) {}
+          executor_(how.executor),
+          alarm_(how.executor, how.time) {}
 
     void begin(std::chrono::steady_clock::time_point deadline) {
-        timer_.expires_at(deadline);
-        timer_.async_wait([self = shared_from_this()](const std::error_code& ec) {
-            if (!ec) {
+        alarm_.set(deadline, [weak = weak_from_this()] {
+            if (const auto self = weak.lock()) {
                 fail(*self->broker_, *self->account_);
             }
         });
@@ -31,7 +31,7 @@ public:
     /// From any thread: what waits keeps the context running no longer.
     void cancel() noexcept {
         try {
-            net::post(executor_, [self = shared_from_this()] { self->timer_.cancel(); });
+            net::post(executor_, [self = shared_from_this()] { self->alarm_.cancel(); });
         } catch (...) { // it then ends at the deadline
         }
     }
@@ -45,7 +45,7 @@ private:
     std::shared_ptr<memory_broker> broker_;
     std::shared_ptr<memory_account> account_;
     net::any_io_executor executor_;
-    net::steady_timer timer_;
+    alarm alarm_;
 };
 
 } // namespace cobus::detail

@@ -16,7 +16,7 @@ public:
     simple_adapter(std::shared_ptr<simple_transport> what, const transport_options& options)
         : what_(std::move(what)),
           strand_(net::make_strand(options.executor)),
-          sender_(std::make_shared<simple_sender>(what_, strand_, options.queue_messages)) {}
+          sender_(std::make_shared<simple_sender>(what_, strand_, options)) {}
     ~simple_adapter() override { sender_->abandon(); }
 
     [[nodiscard]] auto name() const noexcept -> std::string_view override { return "simple"; }

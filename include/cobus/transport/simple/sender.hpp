@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../../detail/alarm.hpp"
 #include "../../detail/encode_node.hpp"
 #include "../../error.hpp"
 #include "hooks.hpp"
@@ -20,8 +21,11 @@ namespace cobus::detail {
 class simple_sender : public std::enable_shared_from_this<simple_sender> {
 public:
     simple_sender(std::shared_ptr<simple_transport> to, const net::any_io_executor& strand,
-                  std::size_t limit)
-        : to_(std::move(to)), strand_(strand), limit_(limit), deadline_(strand) {}
+                  const transport_options& how)
+        : to_(std::move(to)),
+          strand_(strand),
+          limit_(how.queue_messages),
+          deadline_(strand, how.time) {}
     simple_sender(const simple_sender&) = delete;
     auto operator=(const simple_sender&) -> simple_sender& = delete;
 
@@ -164,9 +168,8 @@ private:
                 return; // it ended meanwhile
             }
         }
-        deadline_.expires_at(when);
-        deadline_.async_wait([self = shared_from_this()](const std::error_code& ec) {
-            if (!ec) {
+        deadline_.set(when, [weak = weak_from_this()] {
+            if (const auto self = weak.lock()) {
                 self->expire();
                 self->cancel();
             }
@@ -206,7 +209,7 @@ private:
     std::shared_ptr<simple_transport> to_;
     net::any_io_executor strand_;
     std::size_t limit_;
-    net::steady_timer deadline_;    ///< on the strand
+    alarm deadline_;                ///< on the strand
     cancellable_run under_way_run_; ///< on the strand
     std::mutex guard_;
     publish_node* first_ = nullptr;
