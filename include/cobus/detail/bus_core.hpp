@@ -63,6 +63,7 @@ public:
         return executor_;
     }
     [[nodiscard]] auto now() const noexcept -> clock::time_point override { return options_.now(); }
+    [[nodiscard]] auto wall() const noexcept -> time_point override { return options_.wall(); }
     void wake() noexcept override {
         if (home_.wake()) {
             post_run();

@@ -121,7 +121,7 @@ inline void apply(const publish_options& said, message& content, publish_op& op,
 
 /// Gives what nobody said: the time and the id.
 inline void complete(message& content, const transport_options& how) {
-    const time_point now = how.time == nullptr ? coarse_now() : how.time->wall();
+    const time_point now = how.wall();
     if (content.time() == time_point()) {
         content.time(now);
     }

@@ -40,6 +40,7 @@ public:
     [[nodiscard]] virtual auto executor() const noexcept -> const net::any_io_executor& = 0;
     /// The bus's time, which need not be the real one.
     [[nodiscard]] virtual auto now() const noexcept -> std::chrono::steady_clock::time_point = 0;
+    [[nodiscard]] virtual auto wall() const noexcept -> time_point = 0;
     /// Has the home run soon; any thread.
     virtual void wake() noexcept = 0;
     /// A worker finished its job and is ready for another; any thread.

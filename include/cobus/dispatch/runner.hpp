@@ -276,7 +276,7 @@ private:
         }
         // What came from Kafka is committed there, so its letter has to get there too.
         const policy when_away = work.of->from.in_process ? policy::deliver : policy::wait;
-        host_->send(make_dead_letter(work, group_, std::chrono::system_clock::now()), when_away,
+        host_->send(make_dead_letter(work, group_, host_->wall()), when_away,
                     *pool_new<letter>(*this, work));
     }
     void letter_sent(job& work, std::error_code ec) {

@@ -46,6 +46,10 @@ struct transport_options {
     [[nodiscard]] auto now() const noexcept -> std::chrono::steady_clock::time_point {
         return time == nullptr ? std::chrono::steady_clock::now() : time->now();
     }
+    /// The time of day, to a few milliseconds.
+    [[nodiscard]] auto wall() const noexcept -> time_point {
+        return time == nullptr ? detail::coarse_now() : time->wall();
+    }
 };
 
 } // namespace cobus
