@@ -9,6 +9,7 @@
 #include <asio/thread_pool.hpp>
 #include <asio/use_future.hpp>
 
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -29,7 +30,8 @@ struct kafka_fixture {
     static constexpr transport_traits traits{.metadata_commit = without("nobody reads it back"),
                                              .transactions = without("they are another issue"),
                                              .max_payload = 900'000,
-                                             .too_large = 1'100'000};
+                                             .too_large = 1'100'000,
+                                             .member_silence = std::chrono::milliseconds(6000)};
 
     kafka_fixture() : server(kafka_server::shared()) { up(); }
     kafka_fixture(const kafka_fixture&) = delete;
@@ -49,6 +51,7 @@ struct kafka_fixture {
             .property("topic.metadata.refresh.interval.ms", "2000")
             .property("reconnect.backoff.max.ms", "200")
             .property("session.timeout.ms", "6000")
+            .property("max.poll.interval.ms", "6000")
             .property("heartbeat.interval.ms", "500");
     }
     void create_topic(const std::string& name, int partitions) const {

@@ -7,6 +7,7 @@
 #include <cobus/transport/failover.hpp>
 #include <cobus/transport/memory.hpp>
 
+#include <chrono>
 #include <string>
 
 namespace {
@@ -23,7 +24,8 @@ struct mock_fixture {
         .metadata_commit = without("the mock cluster drops it"),
         .transactions = without("they are another issue"),
         .max_payload = 900'000,
-        .too_large = 1'100'000};
+        .too_large = 1'100'000,
+        .member_silence = std::chrono::milliseconds(3000)};
 
     mock_fixture() : cluster(1) {}
 
@@ -34,6 +36,7 @@ struct mock_fixture {
             .property("fetch.wait.max.ms", "10")
             .property("reconnect.backoff.max.ms", "200")
             .property("session.timeout.ms", "3000")
+            .property("max.poll.interval.ms", "3000")
             .property("heartbeat.interval.ms", "500");
     }
     void create_topic(const std::string& name, int partitions) {

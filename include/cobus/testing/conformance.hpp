@@ -5,6 +5,7 @@
 #include "conformance/delivery.hpp"
 #include "conformance/faults.hpp"
 #include "conformance/lifecycle.hpp"
+#include "conformance/order.hpp"
 #include "conformance/publishing.hpp"
 #include "conformance/runner.hpp"
 
@@ -30,7 +31,8 @@ template <conformance_fixture Fixture>
     std::vector<conformance_case> all;
     for (const auto& part :
          {detail::data_cases(), detail::publishing_cases(), detail::back_pressure_cases(),
-          detail::delivery_cases(), detail::lifecycle_cases(), detail::fault_cases()}) {
+          detail::delivery_cases(), detail::order_cases(), detail::lifecycle_cases(),
+          detail::fault_cases()}) {
         for (const detail::case_definition& each : part) {
             conformance_case made;
             made.id = each.id;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <string_view>
 
@@ -35,6 +36,8 @@ struct transport_traits {
 
     std::size_t max_payload = std::size_t{4} << 20U; ///< bytes that are certainly taken
     std::size_t too_large = std::size_t{64} << 20U;  ///< bytes that are certainly refused
+    /// How long a member may be silent before its group goes on without it; 0: for ever.
+    std::chrono::milliseconds member_silence{0};
 };
 
 /// A case's numbers: those of the specification, or as few as still show something.

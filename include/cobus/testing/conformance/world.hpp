@@ -121,6 +121,8 @@ public:
     }
     /// Gives what should not happen the time to happen.
     auto settle() -> net::awaitable<void> { return pause(std::chrono::milliseconds(150)); }
+    /// For what depends on the clock of somebody else, such as a group's.
+    auto pass_time(std::chrono::milliseconds time) -> net::awaitable<void> { return pause(time); }
 
     // For the report of a failure.
     [[nodiscard]] auto waiting_for() const -> std::string {
