@@ -77,6 +77,9 @@ public:
             wake();
         }
     }
+    auto next_job(worker& free) noexcept -> job* override {
+        return running_here() == this ? dispatcher_.runs().next_job(free) : nullptr;
+    }
     void request_stop() noexcept override {
         life_.ask_to_stop();
         wake();

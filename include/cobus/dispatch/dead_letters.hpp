@@ -43,7 +43,7 @@ inline constexpr std::string_view only_header = "cobus-only";
     return "handler '" + failed.handler->name() + "' gave up on " +
            std::string(failed.of->from.content->type()) + " at " + place_of(failed) + " after " +
            std::to_string(failed.attempt) + (failed.attempt == 1 ? " try: " : " tries: ") +
-           failed.ended.reason();
+           std::string(failed.ended.reason());
 }
 
 /// The log line of a dead letter topic that does not take a letter.

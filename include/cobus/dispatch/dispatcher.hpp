@@ -175,8 +175,8 @@ private:
         return true;
     }
     [[nodiscard]] auto may_fetch() const noexcept -> bool {
-        return !failed_ &&
-               (state_ == phase::open || (state_ == phase::draining && traits_.dies_with_process));
+        const bool draining = state_ == phase::draining && traits_.dies_with_process;
+        return !failed_ && (state_ == phase::open || draining);
     }
 
     /// False: polling on makes no sense.
@@ -214,6 +214,9 @@ private:
             return;
         }
         const match_table::handlers& wanted = matches_.find(*from.content);
+        if (back_.size() + records_ >= back_.capacity()) { // so that ending needs no memory
+            back_.reserve(2 * (back_.size() + records_) + batch);
+        }
         const watermark::ticket ticket = partition->mark.begin(from.offset);
         if (wanted.empty()) { // a type without a handler here is done, not undecodable
             tell(*from.content, true);
@@ -222,19 +225,15 @@ private:
             back_.push_back(from);
             return;
         }
-        auto* item = pool_new<record>();
-        item->from = from;
-        item->partition = partition;
-        item->ticket = ticket;
-        item->unfinished = wanted.size();
+        record* item = make_record(wanted.size(), from, *partition, ticket);
         partition->link(*item);
         ++records_;
         if (partition->in_flight >= limits_.partition && !partition->held) {
             partition->held = true;
             stream_->hold(partition->where, true);
         }
-        for (registration* each : wanted) {
-            runner_.begin(*item, *each);
+        for (std::size_t i = 0; i < wanted.size(); ++i) {
+            runner_.begin(*item, i, *wanted[i]);
         }
     }
 

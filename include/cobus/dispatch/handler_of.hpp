@@ -179,14 +179,12 @@ private:
 
     void start(job& work) {
         if (worker* free = idle_.pop()) {
-            work.run_by = free;
             free->current = &work;
             free->resume.invoke();
             return;
         }
         workers_.push_back(std::make_unique<worker>(*this));
         worker& made = *workers_.back();
-        work.run_by = &made;
         made.current = &work;
         const net::any_io_executor executor =
             guarded_executor::around(host().executor(), made.guard);
@@ -196,7 +194,7 @@ private:
 
     static auto serve(handler_of& self, worker& me) -> net::awaitable<void> {
         co_await net::this_coro::reset_cancellation_state(net::enable_total_cancellation());
-        while (!me.dismissed) {
+        for (;;) {
             job& work = *me.current;
             context where(work);
             try {
@@ -216,8 +214,13 @@ private:
                 if (work.ended.what() == result::kind::retry) {
                     work.ended = result(result::kind::cancelled);
                 }
+            } else if (self.host().next_job(me) != nullptr) {
+                continue;
             }
             co_await me.next();
+            if (me.dismissed) {
+                break;
+            }
         }
     }
 

@@ -10,7 +10,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
+#include <new>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace cobus::detail {
@@ -27,7 +30,12 @@ public:
 
     result() = default;
     explicit result(kind what) noexcept : what_(what) {}
-    explicit result(const outcome& said) : delay_(said.delay()), reason_(said.reason()) {
+    explicit result(const outcome& said) {
+        if (said.delay().count() >= 0 || !said.reason().empty()) {
+            more_ = std::make_unique<details>();
+            more_->delay = said.delay();
+            more_->reason = said.reason();
+        }
         switch (said.what()) {
         case outcome::kind::done:
             what_ = kind::done;
@@ -48,32 +56,47 @@ public:
     /// Of a payload that does not decode: never tried again.
     [[nodiscard]] static auto undecodable(std::string problem) -> result {
         result made(kind::dead_letter);
-        made.reason_ = std::move(problem);
+        made.more_ = std::make_unique<details>();
+        made.more_->reason = std::move(problem);
         return made;
     }
 
     [[nodiscard]] auto what() const noexcept -> kind { return what_; }
-    [[nodiscard]] auto delay() const noexcept -> std::chrono::milliseconds { return delay_; }
-    [[nodiscard]] auto reason() const noexcept -> const std::string& { return reason_; }
-    [[nodiscard]] auto error() const noexcept -> const std::exception_ptr& { return error_; }
+    [[nodiscard]] auto well() const noexcept -> bool {
+        return what_ == kind::done || what_ == kind::skip;
+    }
+    [[nodiscard]] auto delay() const noexcept -> std::chrono::milliseconds {
+        return more_ ? more_->delay : std::chrono::milliseconds(-1);
+    }
+    [[nodiscard]] auto reason() const noexcept -> std::string_view {
+        return more_ ? std::string_view(more_->reason) : std::string_view();
+    }
+    [[nodiscard]] auto error() const noexcept -> std::exception_ptr {
+        return more_ ? more_->error : std::exception_ptr();
+    }
 
 private:
+    struct details { // of what did not go well
+        std::chrono::milliseconds delay{-1};
+        std::string reason;
+        std::exception_ptr error;
+    };
+
     kind what_ = kind::done;
-    std::chrono::milliseconds delay_{-1};
-    std::string reason_;
-    std::exception_ptr error_;
+    std::unique_ptr<details> more_;
 };
 
 inline auto result::thrown(std::exception_ptr error) -> result {
     result made(kind::retry);
+    made.more_ = std::make_unique<details>();
     try {
         std::rethrow_exception(error);
     } catch (const std::exception& known) {
-        made.reason_ = known.what();
+        made.more_->reason = known.what();
     } catch (...) {
-        made.reason_ = "an exception that is no std::exception";
+        made.more_->reason = "an exception that is no std::exception";
     }
-    made.error_ = std::move(error);
+    made.more_->error = std::move(error);
     return made;
 }
 
@@ -96,30 +119,49 @@ struct job {
     bool lettered = false; ///< its dead letter is to be sent, or under way
     bool in_lane = false; ///< the lane's table knows it: it runs, waits for its turn or for a retry
     std::chrono::steady_clock::time_point failing_since{}; ///< when the first try failed
-    worker* run_by = nullptr;
     job* queue_next = nullptr;
-    job* sibling = nullptr; ///< of the same message
     result ended;
 };
 
-/// One message until all its handlers are done.
+/// One message until all its handlers are done. Its jobs lie behind it in the same block.
 struct record {
     delivery from;
     partition_state* partition = nullptr;
     watermark::ticket ticket = 0;
-    job* jobs = nullptr;        ///< all of them, finished or not
-    std::size_t unfinished = 0; ///< handlers
+    std::size_t handlers = 0;   ///< so many jobs
+    std::size_t unfinished = 0; ///< of them
     bool abandoned = false;     ///< its partition went elsewhere, or the bus stops
     bool failed = false;        ///< some handler ended without `done` or `skip`
     record* previous = nullptr; ///< in its partition
     record* next = nullptr;
 };
 
-inline void erase(record& item) noexcept {
-    while (item.jobs != nullptr) {
-        pool_delete(std::exchange(item.jobs, item.jobs->sibling));
+static_assert(sizeof(record) % alignof(job) == 0);
+
+[[nodiscard]] inline auto job_of(record& item, std::size_t index) noexcept -> job& {
+    return *std::launder(reinterpret_cast<job*>(&item + 1) + index); // NOLINT: where they lie
+}
+[[nodiscard]] inline auto make_record(std::size_t handlers, const delivery& from,
+                                      partition_state& partition, watermark::ticket ticket)
+    -> record* {
+    void* block = pool::allocate(sizeof(record) + handlers * sizeof(job));
+    auto* item = ::new (block) record;
+    item->from = from;
+    item->partition = &partition;
+    item->ticket = ticket;
+    item->handlers = item->unfinished = handlers;
+    for (std::size_t i = 0; i < handlers; ++i) {
+        ::new (static_cast<void*>(reinterpret_cast<job*>(item + 1) + i)) job; // NOLINT: as above
     }
-    pool_delete(&item);
+    return item;
+}
+inline void erase(record& item) noexcept {
+    const std::size_t handlers = item.handlers;
+    for (std::size_t i = 0; i < handlers; ++i) {
+        job_of(item, i).~job();
+    }
+    item.~record();
+    pool::deallocate(&item, sizeof(record) + handlers * sizeof(job));
 }
 
 /// One assigned partition.

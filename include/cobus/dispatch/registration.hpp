@@ -45,6 +45,9 @@ public:
     virtual void wake() noexcept = 0;
     /// A worker finished its job and is ready for another; any thread.
     virtual void ready(worker& free) noexcept = 0;
+    /// The same for a worker that has not suspended since the home gave it its job, which so need
+    /// not suspend to get the next: null when there is none, or not here.
+    [[nodiscard]] virtual auto next_job(worker& free) noexcept -> job* = 0;
     virtual void request_stop() noexcept = 0;
     /// Publishes; `who` hears of it on a later run of the home.
     virtual void send(message_ptr content, policy when_away, internal_send& who) = 0;
@@ -105,7 +108,9 @@ public:
 
     // Home only.
     detail::lanes lanes;
-    queue<job> blocked; ///< may run, but the handler's limit is reached
+    queue<job> ready;    ///< to run, in order; whose lane is busy is found out then
+    bool listed = false; ///< among those that have jobs ready
+    registration* queue_next = nullptr;
     std::size_t running = 0;
     std::size_t unfinished = 0; ///< jobs, running or not
     bool closing = false;

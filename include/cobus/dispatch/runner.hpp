@@ -49,32 +49,28 @@ public:
     runner(const runner&) = delete;
     auto operator=(const runner&) -> runner& = delete;
 
-    void handlers(const std::vector<std::shared_ptr<registration>>& all) { handlers_ = all; }
+    void handlers(const std::vector<std::shared_ptr<registration>>& all) {
+        while (registration* each = listed_.pop()) { // one that goes has nothing ready
+            each->listed = false;
+        }
+        handlers_ = all;
+        for (const auto& each : handlers_) {
+            list(*each);
+        }
+    }
 
     /// Gives a message to one of its handlers.
-    void begin(record& of, registration& handler) {
-        auto* work = pool_new<job>();
-        work->of = &of;
-        work->handler = &handler;
-        work->sibling = std::exchange(of.jobs, work);
+    void begin(record& of, std::size_t index, registration& handler) {
+        job& work = job_of(of, index);
+        work.of = &of;
+        work.handler = &handler;
         ++handler.unfinished;
         if (codec_result made = handler.prepare(*of.from.content); !made.ok()) {
-            work->ended = result::undecodable(made.problem());
-            send_letter(*work); // outside of its lane, which another may hold
+            work.ended = result::undecodable(made.problem());
+            send_letter(work); // outside of its lane, which another may hold
             return;
         }
-        if (handler.lanes.busy() > 0) { // else nobody is suspended, and no lane can be taken
-            work->lane = lane_of(*work);
-            if (!handler.lanes.enter(*work)) {
-                return;
-            }
-        }
-        if (ready_.empty() && may_run(handler)) {
-            execute(*work);
-            return;
-        }
-        keep_lane(*work);
-        ready_.push(*work);
+        make_ready(work);
     }
 
     /// Runs what became due, and what may run by now.
@@ -87,21 +83,28 @@ public:
             if (each->lettered) {
                 send_letter(*each);
             } else {
-                ready_.push(*each);
+                make_ready(*each);
             }
         }
         run_ready();
     }
+    /// Handler by handler, so that each has its code and its worker's coroutine at hand for many.
     void run_ready() {
         while (running_ < most_running_) {
-            job* next = ready_.pop();
-            if (next == nullptr) {
+            registration* handler = listed_.pop();
+            if (handler == nullptr) {
                 return;
             }
-            if (may_run(*next->handler)) {
+            handler->listed = false;
+            while (may_run(*handler)) {
+                job* next = take(*handler);
+                if (next == nullptr) {
+                    break;
+                }
                 execute(*next);
-            } else {
-                next->handler->blocked.push(*next);
+            }
+            if (handler->running < handler->options().concurrency()) {
+                list(*handler); // the bus's limit stopped it, not its own
             }
         }
     }
@@ -118,6 +121,24 @@ public:
     }
     /// The same, told from within `registration::run` on this thread.
     void worker_ready_inline(worker& free) { inline_ready_.push(free); }
+    /// What a worker runs next that ended its job within the call that gave it to it. What ended
+    /// otherwise than well takes the longer way: it may need memory, and throw.
+    [[nodiscard]] auto next_job(worker& free) noexcept -> job* {
+        job* const done = free.current;
+        if (executing_ != done || !done->ended.well()) {
+            return nullptr;
+        }
+        registration& handler = *done->handler;
+        executing_ = free.current = nullptr;
+        ended(*done);
+        job* const next = may_run(handler) && !handler.closing ? take(handler) : nullptr;
+        if (next != nullptr) {
+            executing_ = free.current = next;
+            ++running_;
+            ++handler.running;
+        }
+        return next;
+    }
 
     /// Finishes, without running them, those that wait and that `unwanted` says.
     template <class Predicate> void drop_waiting(Predicate unwanted) {
@@ -126,9 +147,8 @@ public:
             handler->lanes.remove_if(unwanted, drop);
         }
         for (const auto& handler : handlers_) {
-            handler->blocked.remove_if(unwanted, drop);
+            handler->ready.remove_if(unwanted, drop);
         }
-        ready_.remove_if(unwanted, drop);
         delays_.remove_if(unwanted, drop);
     }
     /// Asks running handlers of abandoned messages to end.
@@ -168,28 +188,50 @@ private:
         return running_ < most_running_ && handler.running < handler.options().concurrency();
     }
 
+    void make_ready(job& work) noexcept {
+        work.handler->ready.push(work);
+        list(*work.handler);
+    }
+    void list(registration& handler) noexcept {
+        if (!handler.listed && !handler.ready.empty()) {
+            handler.listed = true;
+            listed_.push(handler);
+        }
+    }
+    /// The next job that may run; those whose lane is busy are put behind it.
+    [[nodiscard]] static auto take(registration& handler) noexcept -> job* {
+        while (job* next = handler.ready.pop()) {
+            if (next->in_lane || handler.lanes.busy() == 0) {
+                return next; // nobody is suspended, so no lane can be taken
+            }
+            next->lane = lane_of(*next);
+            if (handler.lanes.enter(*next)) {
+                return next;
+            }
+        }
+        return nullptr;
+    }
+
     void execute(job& work) {
         ++running_;
         ++work.handler->running;
+        executing_ = &work;
         if (work.handler->run(work)) {
+            executing_ = nullptr;
             ended(work);
             return;
         }
-        // The coroutine has either ended already, and told so on this thread, or it is suspended.
-        bool over = false;
+        // Its worker has run this job, and maybe some after it. It told on this thread that it is
+        // through with the last of them, or is suspended in it.
+        job* last = std::exchange(executing_, nullptr);
         while (worker* free = inline_ready_.pop()) {
-            if (free->current == &work) {
-                over = true;
-                free->current = nullptr;
-                free->of().take_back(*free);
-            } else {
-                worker_ready(*free);
+            if (free->current == last) {
+                last = nullptr;
             }
+            worker_ready(*free);
         }
-        if (over) {
-            ended(work);
-        } else {
-            keep_lane(work);
+        if (last != nullptr) {
+            keep_lane(*last);
         }
     }
 
@@ -197,9 +239,7 @@ private:
         registration& handler = *work.handler;
         --running_;
         --handler.running;
-        if (job* next = handler.blocked.pop()) {
-            ready_.push(*next);
-        }
+        list(handler); // its limit may have stopped it
         if (observer_ != nullptr) {
             observer_->ran(work);
         }
@@ -308,7 +348,7 @@ private:
         }
         registration& handler = *work.handler;
         if (job* next = handler.lanes.leave(work)) {
-            ready_.push(*next);
+            make_ready(*next);
         }
         --handler.unfinished;
         if (--work.of->unfinished == 0) {
@@ -323,7 +363,8 @@ private:
     std::size_t most_running_;
     std::vector<std::shared_ptr<registration>> handlers_;
     delays<job> delays_;
-    queue<job> ready_;
+    queue<registration> listed_; ///< those with jobs ready, but for those at their own limit
+    job* executing_ = nullptr;   ///< given to a worker that has not yet returned
     queue<worker> inline_ready_;
     clock::time_point now_{};
     std::size_t running_ = 0;
