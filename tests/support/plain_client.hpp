@@ -137,12 +137,14 @@ inline void plain_produce(const std::string& brokers, const std::string& topic,
 
 /// Creates the topic and returns when the broker has it; the mock cluster has no such request.
 inline void plain_create_topic(const std::string& brokers, const std::string& topic, int partitions,
-                               int replicas = 1) {
+                               int replicas = 1, const plain_properties& properties = {}) {
     const plain_client client(RD_KAFKA_PRODUCER, brokers);
     const std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(
         rd_kafka_queue_new(client.native()), rd_kafka_queue_destroy);
     rd_kafka_NewTopic_t* wanted =
         rd_kafka_NewTopic_new(topic.c_str(), partitions, replicas, nullptr, 0);
+    for (const auto& [name, value] : properties)
+        rd_kafka_NewTopic_set_config(wanted, name.c_str(), value.c_str());
     rd_kafka_CreateTopics(client.native(), &wanted, 1, nullptr, queue.get());
     rd_kafka_NewTopic_destroy(wanted);
     const std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(

@@ -1,0 +1,115 @@
+#include "box.hpp"
+#include "commands.hpp"
+#include "environment.hpp"
+#include "replay.hpp"
+
+#include <cobus/cobus.hpp>
+#include <cobus/kafka.hpp>
+
+#include <asio/io_context.hpp>
+
+#include <cstdio>
+#include <exception>
+#include <optional>
+#include <utility>
+#include <variant>
+
+namespace dead_letters {
+namespace {
+
+namespace net = cobus::net;
+
+/// A started bus on Kafka alone, used from synchronous code.
+class sender {
+public:
+    explicit sender(const cobus::settings& how)
+        : bus_(context_.get_executor(), how, cobus::over(cobus::kafka())) {
+        wait(bus_.start());
+    }
+    ~sender() {
+        try {
+            wait(bus_.stop());
+        } catch (const std::exception& failed) {
+            std::fprintf(stderr, "dead_letters: stopping: %s\n", failed.what());
+        }
+    }
+    sender(const sender&) = delete;
+    auto operator=(const sender&) -> sender& = delete;
+
+    /// Returns when Kafka has it; throws when it does not take it.
+    void send(cobus::message content) { wait(bus_.publish(std::move(content))); }
+
+private:
+    template <class T> void wait(net::awaitable<T> what) {
+        std::exception_ptr failed;
+        net::co_spawn(context_, std::move(what),
+                      [&](std::exception_ptr error, auto&&...) { failed = std::move(error); });
+        context_.restart();
+        context_.run();
+        if (failed) {
+            std::rethrow_exception(failed);
+        }
+    }
+
+    net::io_context context_{1};
+    cobus::bus bus_;
+};
+
+} // namespace
+
+auto replay_all(const request& wanted, replay_options how) -> int {
+    const cobus::settings settings = settings_from_environment();
+    reader from(settings);
+    std::optional<sender> to;
+    if (!how.dry_run) {
+        to.emplace(settings);
+    }
+    std::size_t sent = 0;
+    std::size_t left = 0;
+    for (const std::string& topic : topics_of(wanted, from)) {
+        for (const letter& each : open_letters(from, topic, wanted.which, true)) {
+            std::optional<letter> original;
+            if (const auto origin = each.origin(); origin && each.is_pointer()) {
+                original = from.read_one(*origin);
+            }
+            replay made = make_replay(each, original ? &*original : nullptr, how.everyone);
+            if (const auto* const problem = std::get_if<std::string>(&made)) {
+                std::printf("%s stays: %s\n", each.where.text().c_str(), problem->c_str());
+                ++left;
+                continue;
+            }
+            auto& content = std::get<cobus::message>(made);
+            std::printf("%s %s %s\n", each.where.text().c_str(), to ? "to" : "would go to",
+                        std::string(content.topic()).c_str());
+            if (to) {
+                to->send(std::move(content));
+                to->send(make_marker(each, "replayed")); // a crash before it: replayed twice
+            }
+            ++sent;
+        }
+    }
+    std::printf("%zu %s, %zu stay\n", sent, to ? "replayed" : "would be replayed", left);
+    return left == 0 ? 0 : 1;
+}
+
+auto discard(const request& wanted, bool dry_run) -> int {
+    const cobus::settings settings = settings_from_environment();
+    reader from(settings);
+    std::optional<sender> to;
+    if (!dry_run) {
+        to.emplace(settings);
+    }
+    std::size_t settled = 0;
+    for (const std::string& topic : topics_of(wanted, from)) {
+        for (const letter& each : open_letters(from, topic, wanted.which, false)) {
+            if (to) {
+                to->send(make_marker(each, "discarded"));
+            }
+            ++settled;
+        }
+    }
+    std::printf("%zu %s\n", settled, to ? "discarded" : "would be discarded");
+    return 0;
+}
+
+} // namespace dead_letters
