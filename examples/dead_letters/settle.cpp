@@ -42,10 +42,14 @@ public:
 private:
     template <class T> void wait(net::awaitable<T> what) {
         std::exception_ptr failed;
-        net::co_spawn(context_, std::move(what),
-                      [&](std::exception_ptr error, auto&&...) { failed = std::move(error); });
-        context_.restart();
-        context_.run();
+        bool over = false;
+        net::co_spawn(context_, std::move(what), [&](std::exception_ptr error, auto&&...) {
+            failed = std::move(error);
+            over = true;
+        });
+        while (!over) { // the bus itself keeps the context busy
+            context_.run_one();
+        }
         if (failed) {
             std::rethrow_exception(failed);
         }

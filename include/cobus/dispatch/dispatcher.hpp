@@ -104,7 +104,7 @@ public:
         }
         state_ = phase::draining;
         if (!traits_.dies_with_process) {
-            partitions_.each([this](partition_state& each) { abandon_records(each); });
+            partitions_.each([this](partition_state& each) { drop_waiting(each); });
         }
         stream_->drain();
     }
@@ -292,6 +292,12 @@ private:
     }
 
     /// What has not begun is left to the next owner; what runs may still count as handled.
+    void drop_waiting(const partition_state& partition) {
+        runner_.drop_waiting([&partition](const job& each) {
+            each.of->abandoned = each.of->abandoned || each.of->partition == &partition;
+            return each.of->partition == &partition;
+        });
+    }
     void begin_leave(const polled& what) {
         const auto limit = now_ + limits_.drain;
         leaves_.push_back(
@@ -299,10 +305,7 @@ private:
         partitions_.each(what.partitions, [&](partition_state& leaving) {
             leaving.leaving = true;
             leaving.leave_epoch = what.epoch;
-            runner_.drop_waiting([&leaving](const job& each) {
-                each.of->abandoned = each.of->abandoned || each.of->partition == &leaving;
-                return each.of->partition == &leaving;
-            });
+            drop_waiting(leaving);
         });
     }
     void lose(const polled& what) {
@@ -352,8 +355,6 @@ private:
         partitions_.drop_if(going);
         return true;
     }
-
-    // The end.
 
     void close_step() {
         const bool late = now_ >= deadline_;

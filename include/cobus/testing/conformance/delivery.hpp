@@ -127,6 +127,33 @@ inline auto c24_lowest_unfinished(world& w) -> net::awaitable<void> {
     expect_equal(third.numbers().size(), std::size_t{1}, "events left once all are committed");
 }
 
+inline auto c24_stop(world& w) -> net::awaitable<void> {
+    w.notes(1);
+    auto& begun = w.new_journal<std::uint64_t>();
+    auto& stopped = w.new_journal<std::error_code>();
+    auto& closed = w.new_gate();
+    const auto first = w.make_bus();
+    auto reader = first->on<note>(handler("reader"),
+                                  [&begun, &closed](const note& event) -> net::awaitable<void> {
+                                      begun.add(event.number);
+                                      co_await closed.pass();
+                                  });
+    co_await first->start();
+    co_await publish_notes(*first, "k", 0, 1);
+    co_await w.eventually([&] { return begun.size() == 1; }, "the handler");
+    first->stop(std::chrono::seconds(20), [&stopped](std::error_code ec) { stopped.add(ec); });
+    co_await w.settle();
+    closed.open();
+    co_await w.eventually([&] { return stopped.size() == 1; }, "the stop");
+
+    crashing_bus second(w, nothing, nothing);
+    co_await second->start();
+    co_await publish_notes(*second, "k", 1, 1);
+    co_await w.eventually([&] { return second.numbers().contains(1); }, "the next one");
+    co_await second->stop();
+    expect_equal(*second.numbers().begin(), std::uint64_t{1}, "the first after the stop");
+}
+
 inline auto c24_crash(world& w) -> net::awaitable<void> {
     w.notes(1);
     crashing_bus first(w, 0, 0, order::unordered);
@@ -183,6 +210,10 @@ inline auto c27_cancelled(world& w) -> net::awaitable<void> {
         {"C24.crash",
          "nothing beyond the lowest unfinished event is committed before a crash",
          c24_crash,
+         {&t::durable}},
+        {"C24.stop",
+         "what a handler ends while the bus stops is committed",
+         c24_stop,
          {&t::durable}},
         {"C27",
          "an event whose handler was cancelled is neither committed nor dead-lettered",
