@@ -167,15 +167,15 @@ struct refusing {};
     throw std::runtime_error("not today");
 }
 /// Writes another event while it is written.
-struct nested {};
-void to_json(nlohmann::json& json, const nested& /*from*/) {
+struct empty_middle {};
+void to_json(nlohmann::json& json, const empty_middle& /*from*/) {
     greeting inner;
     inner.to = std::string(5000, 'i');
     json = written(inner).size();
 }
 struct two_nested {
     std::string before = std::string(5000, 'b');
-    nested middle;
+    empty_middle middle;
     std::string after = "after";
 };
 } // namespace

@@ -27,7 +27,7 @@ auto started(bool required = false) -> decision {
 auto seen(link_is what, std::string detail = {}) -> link_state {
     return {what, {}, std::move(detail)};
 }
-auto line(const decision& before, const decision& after, std::uint64_t stayed,
+auto said(const decision& before, const decision& after, std::uint64_t stayed,
           cobus::policy when_away = cobus::policy::deliver) -> std::string {
     cobus::transport_options options;
     options.brokers = {"a:1", "b:2"};
@@ -135,23 +135,23 @@ TEST_CASE("each change of state is worth one line that says why") {
     decision it = started();
     decision before = it;
     (void)it.update(seen(link_is::up), zero + 1s);
-    CHECK(line(before, it, 0) == "connected to Kafka at a:1,b:2");
+    CHECK(said(before, it, 0) == "connected to Kafka at a:1,b:2");
     before = it;
     (void)it.update(seen(link_is::down, "connection refused"), zero + 2s);
-    CHECK(line(before, it, 0) == "Kafka at a:1,b:2 is away (connection refused): events are "
+    CHECK(said(before, it, 0) == "Kafka at a:1,b:2 is away (connection refused): events are "
                                  "delivered in process until it answers");
-    CHECK(line(before, it, 0, cobus::policy::wait) ==
+    CHECK(said(before, it, 0, cobus::policy::wait) ==
           "Kafka at a:1,b:2 is away (connection refused): publishers wait for it, 300 s at most");
-    CHECK(line(before, it, 0, cobus::policy::fail) ==
+    CHECK(said(before, it, 0, cobus::policy::fail) ==
           "Kafka at a:1,b:2 is away (connection refused): publishing fails until it answers");
     before = it;
     (void)it.update(seen(link_is::up), zero + 14500ms);
-    CHECK(line(before, it, 42) ==
+    CHECK(said(before, it, 42) ==
           "Kafka at a:1,b:2 answers again after 12.5 s; 42 events stayed in process");
-    CHECK(line(before, it, 1).ends_with("1 event stayed in process"));
+    CHECK(said(before, it, 1).ends_with("1 event stayed in process"));
     before = it;
     (void)it.update(seen(link_is::failed, "access denied"), zero + 20s);
-    CHECK(line(before, it, 0) ==
+    CHECK(said(before, it, 0) ==
           "Kafka at a:1,b:2 cannot be used (access denied): publishing fails");
 }
 

@@ -23,7 +23,7 @@ auto payloads(const std::vector<plain_message>& messages) -> std::multiset<std::
     return all;
 }
 
-auto message(const std::string& payload) -> plain_message {
+auto plain(const std::string& payload) -> plain_message {
     plain_message made;
     made.payload = payload;
     return made;
@@ -33,13 +33,13 @@ auto message(const std::string& payload) -> plain_message {
 
 TEST_CASE("a real Kafka gives back what was written, with key, headers, time and place") {
     const std::string brokers = kafka_brokers();
-    plain_message written = message("body");
+    plain_message written = plain("body");
     written.key = "key";
     written.headers = {{"one", "1"}, {"two", ""}};
     written.timestamp = 1'100'000'000'000;
     const std::string topic = "server.round-trip." + std::to_string(::getpid());
     plain_create_topic(brokers, topic, 1);
-    plain_produce(brokers, topic, {message("first"), written});
+    plain_produce(brokers, topic, {plain("first"), written});
 
     const auto read = plain_consume(brokers, topic, 2);
     REQUIRE(read.size() == 2);
@@ -56,22 +56,22 @@ TEST_CASE("a real Kafka gives back what was written, with key, headers, time and
 TEST_CASE("a killed Kafka comes back at the same address with its data") {
     kafka_server& server = kafka_server::shared();
     const std::string brokers = server.brokers();
-    plain_produce(brokers, "server.kill", {message("before")});
+    plain_produce(brokers, "server.kill", {plain("before")});
 
     server.kill();
     CHECK_THROWS(
-        plain_produce(brokers, "server.kill", {message("lost")}, {{"message.timeout.ms", "500"}}));
+        plain_produce(brokers, "server.kill", {plain("lost")}, {{"message.timeout.ms", "500"}}));
     server.restart();
     CHECK(server.brokers() == brokers);
 
-    plain_produce(brokers, "server.kill", {message("after")});
+    plain_produce(brokers, "server.kill", {plain("after")});
     CHECK(payloads(plain_consume(brokers, "server.kill", 2)) ==
           std::multiset<std::string>{"after", "before"});
 }
 
 TEST_CASE("a stopped Kafka comes back with its data") {
     kafka_server& server = kafka_server::shared();
-    plain_produce(server.brokers(), "server.stop", {message("before")});
+    plain_produce(server.brokers(), "server.stop", {plain("before")});
     server.stop();
     server.restart();
     CHECK(plain_consume(server.brokers(), "server.stop", 1).size() == 1);
@@ -79,9 +79,9 @@ TEST_CASE("a stopped Kafka comes back with its data") {
 
 TEST_CASE("a frozen Kafka does not answer until it thaws") {
     kafka_server& server = kafka_server::shared();
-    plain_produce(server.brokers(), "server.freeze", {message("before")});
+    plain_produce(server.brokers(), "server.freeze", {plain("before")});
     server.freeze();
-    CHECK_THROWS(plain_produce(server.brokers(), "server.freeze", {message("lost")},
+    CHECK_THROWS(plain_produce(server.brokers(), "server.freeze", {plain("lost")},
                                {{"message.timeout.ms", "500"}}));
     server.thaw();
     CHECK(plain_consume(server.brokers(), "server.freeze", 1).size() == 1);
@@ -92,7 +92,7 @@ TEST_CASE("a frozen Kafka can be killed") {
     server.freeze();
     server.kill();
     server.restart();
-    plain_produce(server.brokers(), "server.thaw", {message("after")});
+    plain_produce(server.brokers(), "server.thaw", {plain("after")});
     CHECK(plain_consume(server.brokers(), "server.thaw", 1).size() == 1);
 }
 
@@ -100,9 +100,9 @@ TEST_CASE("three brokers go on when one of them is killed, and take it back") {
     kafka_server servers(
         kafka_options{.brokers = 3, .properties = {"auto.create.topics.enable=false"}});
     plain_create_topic(servers.brokers(), "server.three", 3, 3);
-    plain_produce(servers.brokers(), "server.three", {message("before")});
+    plain_produce(servers.brokers(), "server.three", {plain("before")});
     servers.kill(2);
-    plain_produce(servers.brokers(), "server.three", {message("during")});
+    plain_produce(servers.brokers(), "server.three", {plain("during")});
     servers.restart(2);
     CHECK(payloads(plain_consume(servers.address(2), "server.three", 2)) ==
           std::multiset<std::string>{"before", "during"});
