@@ -1,9 +1,11 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <ctime>
 #include <memory>
 #include <optional>
@@ -104,6 +106,16 @@ private:
     std::array<std::uint64_t, 4> state_{};
 };
 
+/// A loop over the bytes would be eight stores where one does.
+inline void put_big_endian(std::uint64_t value, std::uint8_t* into) noexcept {
+    if constexpr (std::endian::native == std::endian::little) {
+        value = (value & 0x00FF00FF00FF00FFU) << 8U | (value >> 8U & 0x00FF00FF00FF00FFU);
+        value = (value & 0x0000FFFF0000FFFFU) << 16U | (value >> 16U & 0x0000FFFF0000FFFFU);
+        value = value << 32U | value >> 32U;
+    }
+    std::memcpy(into, &value, sizeof value);
+}
+
 /// The wall clock to a few milliseconds, for a seventh of the price of the exact one where there is
 /// one.
 [[nodiscard]] inline auto coarse_now() noexcept -> time_point {
@@ -125,10 +137,8 @@ inline auto message_id::make(time_point now) -> message_id {
     const std::uint64_t high = (millis << 16U) | 0x7000U | (random() & 0x0FFFU);
     const std::uint64_t low = (random() >> 2U) | (std::uint64_t{1} << 63U);
     message_id id;
-    for (unsigned i = 0; i < 8; ++i) {
-        id.bytes_[i] = static_cast<std::uint8_t>(high >> (56U - 8U * i));
-        id.bytes_[8 + i] = static_cast<std::uint8_t>(low >> (56U - 8U * i));
-    }
+    detail::put_big_endian(high, id.bytes_.data());
+    detail::put_big_endian(low, id.bytes_.data() + 8);
     return id;
 }
 

@@ -41,7 +41,7 @@ public:
     [[nodiscard]] auto core() const noexcept -> const std::shared_ptr<bus_core>& { return core_; }
 
     void add(prepared what) {
-        const message& content = *what.op().content;
+        const message& content = *what.content;
         const std::size_t index = items_.size();
         if (const auto key = content.key()) {
             std::string lane(content.topic());

@@ -137,6 +137,15 @@ public:
         life_.ask_to_give_up();
         wake();
     }
+    /// Runs the home at once for a caller that is on that executor, if it is the bus's own. False:
+    /// it is not, or the home is running.
+    auto run_on(const net::any_io_executor& executor) -> bool {
+        if (executor != executor_ || !home_.begin_here()) {
+            return false;
+        }
+        run_now();
+        return true;
+    }
     [[nodiscard]] auto life() const noexcept -> const lifecycle& { return life_; }
 
     // owned_by_context
@@ -175,7 +184,11 @@ private:
     }
 
     void run() {
-        home_.begin();
+        if (home_.begin()) {
+            run_now();
+        }
+    }
+    void run_now() {
         bus_core* const outer = std::exchange(running_here(), this);
         bool more = false;
         try {

@@ -69,13 +69,14 @@ public:
 
     template <class Handler> void operator()(Handler&& handler) {
         const net::any_io_executor fallback = what_.core().executor();
+        publish_op& op = what_.take();
         if (what_.core().life().in_process()) {
-            what_.op().until_handled = true;
+            op.until_handled = true;
         } else {
-            what_.op().ec = errc::not_in_process; // refused before it is submitted
+            op.ec = errc::not_in_process; // refused before it is submitted
         }
         initiate_publish go(std::move(what_));
-        go(without_receipt<std::decay_t<Handler>>(std::forward<Handler>(handler), fallback));
+        go(without_receipt<std::decay_t<Handler>>(std::forward<Handler>(handler), fallback), op);
     }
 
 private:
@@ -102,17 +103,19 @@ private:
 [[nodiscard]] inline auto submit_without_waiting(prepared what) -> std::error_code {
     bus_core& core = what.core();
     publisher& all = core.publishes();
-    publish_op& op = what.op();
-    switch (all.submit(op, false)) {
-    case taken::full:
-        return errc::queue_full;
-    case taken::done:
-        return op.ec;
-    case taken::pending:
-        break;
+    receipt where;
+    if (what.submit_now(where)) {
+        return std::error_code();
     }
-    core.tell_when_sent(what.take(), *pool_new<log_failure>(core));
-    return std::error_code();
+    publish_op& op = what.take();
+    const taken how = all.submit(op, false);
+    if (how == taken::pending) {
+        core.tell_when_sent(op, *pool_new<log_failure>(core));
+        return std::error_code();
+    }
+    const std::error_code ec = how == taken::full ? make_error_code(errc::queue_full) : op.ec;
+    all.release(op);
+    return ec;
 }
 
 } // namespace detail

@@ -5,6 +5,7 @@
 #include "bus_core.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,32 +14,37 @@
 
 namespace cobus::detail {
 
-/// A publish that is ready to be submitted; goes back to its pool if it never is.
+/// A publish that is ready to be submitted.
 class prepared {
 public:
-    prepared(std::shared_ptr<bus_core> core, publish_op& op) noexcept
-        : core_(std::move(core)), op_(&op) {}
-    prepared(prepared&& other) noexcept
-        : core_(std::move(other.core_)), op_(std::exchange(other.op_, nullptr)) {}
-    auto operator=(prepared&&) -> prepared& = delete;
-    prepared(const prepared&) = delete;
-    auto operator=(const prepared&) -> prepared& = delete;
-    ~prepared() {
-        if (op_ != nullptr) {
-            core_->publishes().release(*op_);
-        }
-    }
+    prepared(std::shared_ptr<bus_core> core, message_ptr made) noexcept
+        : content(std::move(made)), core_(std::move(core)) {}
 
     [[nodiscard]] auto core() const noexcept -> bus_core& { return *core_; }
     [[nodiscard]] auto shared_core() const noexcept -> const std::shared_ptr<bus_core>& {
         return core_;
     }
-    [[nodiscard]] auto op() const noexcept -> publish_op& { return *op_; }
-    auto take() noexcept -> publish_op& { return *std::exchange(op_, nullptr); }
+    /// A node for it, which the caller owns from now on. May throw `std::bad_alloc`.
+    [[nodiscard]] auto take() -> publish_op& {
+        publish_op& op = *core_->publishes().make();
+        op.content = std::move(content);
+        op.when_away = when_away;
+        op.partition = partition;
+        op.deadline = deadline;
+        return op;
+    }
+    /// Hands it to the transport if that needs no node, because it neither waits nor fails.
+    [[nodiscard]] auto submit_now(receipt& where) noexcept -> bool {
+        return core_->publishes().submit_now(content, partition, where);
+    }
+
+    message_ptr content;
+    policy when_away = policy::deliver;
+    std::int32_t partition = -1;
+    std::chrono::steady_clock::time_point deadline = (std::chrono::steady_clock::time_point::max)();
 
 private:
     std::shared_ptr<bus_core> core_;
-    publish_op* op_;
 };
 
 /// The text of a rule: a view where it points into the event or the program, else `copy(text)`.
@@ -62,10 +68,12 @@ void say(const Rule& rule, const E& event, View view, Copy copy) {
 }
 
 /// Fills a message from the contract of the event that it already owns.
-template <class E> void describe(message& content, const E& event, bus_core& core, publish_op& op) {
+template <class E> void describe(const E& event, prepared& made) {
+    message& content = *made.content;
+    bus_core& core = made.core();
     using rules = contract<E>;
     const route& known = core.routes().find(info_of<E>());
-    op.when_away = known.when_away;
+    made.when_away = known.when_away;
     const auto type_view = [&content](std::string_view text) { content.type_view(text); };
     const auto type_copy = [&content](std::string_view text) { content.type(text); };
     say(rules::type, event, type_view, type_copy);
@@ -98,8 +106,8 @@ template <class E> void describe(message& content, const E& event, bus_core& cor
     content.source_view(core.source());
 }
 
-inline void apply(const publish_options& said, message& content, publish_op& op,
-                  const transport_options& how) {
+inline void apply(const publish_options& said, prepared& made) {
+    message& content = *made.content;
     if (said.key()) {
         content.key(*said.key());
     }
@@ -113,9 +121,9 @@ inline void apply(const publish_options& said, message& content, publish_op& op,
     if (said.time()) {
         content.time(*said.time());
     }
-    op.partition = said.partition();
+    made.partition = said.partition();
     if (said.deadline()) {
-        op.deadline = how.now() + *said.deadline();
+        made.deadline = made.core().now() + *said.deadline();
     }
 }
 
@@ -135,16 +143,14 @@ inline void complete(message& content, const transport_options& how) {
 template <class E, class... Args>
 [[nodiscard]] auto prepare(const std::shared_ptr<bus_core>& core, const publish_options* said,
                            Args&&... args) -> prepared {
-    prepared made(core, *core->publishes().make());
-    publish_op& op = made.op();
-    op.content = make_message();
+    prepared made(core, make_message());
     typed_box<E>* event = make_box<E>(std::forward<Args>(args)...);
-    op.content->adopt(event);
-    describe<E>(*op.content, event->value, *core, op);
+    made.content->adopt(event);
+    describe<E>(event->value, made);
     if (said != nullptr) {
-        apply(*said, *op.content, op, core->options());
+        apply(*said, made);
     }
-    complete(*op.content, core->options());
+    complete(*made.content, core->options());
     return made;
 }
 
@@ -156,16 +162,14 @@ template <class E, class... Args>
         throw error(errc::no_topic,
                     "the message's topic '" + std::string(content.topic()) + "' is no topic name");
     }
-    prepared made(core, *core->publishes().make());
-    publish_op& op = made.op();
-    op.content = make_message();
-    *op.content = std::move(content);
-    op.content->topic(core->routes().topic(op.content->topic()));
-    op.when_away = core->options().when_away;
+    prepared made(core, make_message());
+    *made.content = std::move(content);
+    made.content->topic(core->routes().topic(made.content->topic()));
+    made.when_away = core->options().when_away;
     if (said != nullptr) {
-        apply(*said, *op.content, op, core->options());
+        apply(*said, made);
     }
-    complete(*op.content, core->options());
+    complete(*made.content, core->options());
     return made;
 }
 

@@ -63,6 +63,12 @@ public:
         return made;
     }
 
+    /// Hands a message to the transport if that can take it without a node.
+    [[nodiscard]] auto submit_now(message_ptr& content, std::int32_t partition,
+                                  receipt& where) noexcept -> bool {
+        transport* to = to_.load(std::memory_order_acquire);
+        return to != nullptr && to->publish_now(content, partition, where);
+    }
     /// Hands the node to the transport. `done`: `ec` and `where` are set, and the caller still owns
     /// it; `pending`: `attach` says who is told, or `abandon` that nobody is.
     [[nodiscard]] auto submit(publish_op& op, bool may_wait) noexcept -> taken {

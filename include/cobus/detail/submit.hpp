@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -51,12 +52,15 @@ public:
     explicit initiate_publish(prepared what) noexcept : what_(std::move(what)) {}
 
     template <class Handler> void operator()(Handler&& handler) {
+        (*this)(std::forward<Handler>(handler), what_.take());
+    }
+    /// For a node that was taken from it.
+    template <class Handler> void operator()(Handler&& handler, publish_op& op) {
         const std::shared_ptr<bus_core> core = what_.shared_core();
         publisher& all = core->publishes();
-        install_canceller(handler, core, what_.op());
+        install_canceller(handler, core, op);
         publish_op::waiter* who = erase_handler<std::error_code, receipt>(
             std::forward<Handler>(handler), core->executor());
-        publish_op& op = what_.take();
         const std::uint64_t generation =
             op.generation; // from here on the home may reuse it any time
         const auto deadline = op.deadline;
@@ -109,30 +113,51 @@ private:
     throw error(ec, problem);
 }
 
-/// True once in a while. A coroutine that publishes in a loop never suspends as long as there is
-/// room; it should let the handlers run before the room is full, while the messages are still in
-/// the cache.
-[[nodiscard]] inline auto enough_without_a_break() noexcept -> bool {
-    constexpr unsigned in_a_row = 256; // as many as one run of the home takes
+/// What a coroutine does after a publish that did not suspend. In a loop it would never suspend as
+/// long as there is room; so it lets the handlers run while the messages are still in the cache,
+/// and now and then whoever else waits for the executor.
+enum class pause : unsigned char { none, handlers, everybody };
+
+[[nodiscard]] inline auto next_pause() noexcept -> pause {
+    constexpr unsigned for_handlers = 64;
+    constexpr unsigned for_everybody = 256;
     static thread_local unsigned count = 0;
-    return ++count % in_a_row == 0;
+    ++count;
+    return count % for_everybody == 0  ? pause::everybody
+           : count % for_handlers == 0 ? pause::handlers
+                                       : pause::none;
+}
+
+/// Puts a node back that is done; throws its error, if any.
+inline void settle(publisher& all, publish_op& op, receipt& where) {
+    const std::error_code ec = op.ec;
+    const std::string problem = std::move(op.problem);
+    where = std::move(op.where);
+    all.release(op);
+    if (ec) {
+        throw_error(ec, problem);
+    }
 }
 
 /// The way of `use_awaitable`: no suspension, no posted completion when the publish ends at once.
 inline auto publish_awaitable(prepared what) -> net::awaitable<receipt> {
-    publisher& all = what.core().publishes();
-    publish_op& op = what.op();
-    if (all.submit(op, true) == taken::done) {
-        if (op.ec) {
-            throw_error(op.ec, op.problem);
-        }
-        receipt where = std::move(op.where);
-        if (enough_without_a_break()) {
-            co_await net::post(net::use_awaitable);
+    receipt where;
+    if (what.submit_now(where)) {
+        if (const pause now = next_pause(); now != pause::none) {
+            const net::any_io_executor here = co_await net::this_coro::executor;
+            what.core().run_on(here);
+            if (now == pause::everybody) {
+                co_await net::post(here, net::use_awaitable);
+            }
         }
         co_return where;
     }
-    initiate_wait wait(what.shared_core(), what.take());
+    publish_op& op = what.take();
+    if (what.core().publishes().submit(op, true) == taken::done) {
+        settle(what.core().publishes(), op, where);
+        co_return where;
+    }
+    initiate_wait wait(what.shared_core(), op);
     co_return co_await net::async_initiate<const net::use_awaitable_t<>,
                                            void(std::error_code, receipt)>(std::move(wait),
                                                                            net::use_awaitable);

@@ -60,9 +60,10 @@ private:
         const std::string* topic = content.interned_topic();
         const contract_info* typed = content.contract();
         // The usual case: as the message before. Comparing addresses first spares comparing texts.
+        const bool by_contract = typed != nullptr && typed->type.data() == type.data();
         if (last_ != nullptr && last_topic_ == topic && last_typed_ == typed &&
             last_type_.size() == type.size() &&
-            (last_type_.data() == type.data() || last_type_ == type)) {
+            ((by_contract && last_by_contract_) || last_type_ == type)) {
             return *last_;
         }
         if (known_.size() >= most_known) { // types come from outside: forget rather than grow
@@ -79,6 +80,7 @@ private:
         last_ = &place->second;
         last_topic_ = topic;
         last_typed_ = typed;
+        last_by_contract_ = by_contract;
         last_type_ = std::get<2>(place->first);
         return *last_;
     }
@@ -117,6 +119,7 @@ private:
     const std::string* last_topic_ = nullptr;
     const contract_info* last_typed_ = nullptr;
     std::string_view last_type_;
+    bool last_by_contract_ = false; ///< its type was the contract's own text
 };
 
 } // namespace cobus::detail

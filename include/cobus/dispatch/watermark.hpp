@@ -2,7 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <utility>
+#include <vector>
 
 namespace cobus {
 
@@ -13,36 +14,52 @@ class watermark {
 public:
     using ticket = std::uint64_t;
 
-    /// `offset` must lie above all that began before.
+    /// `offset` must lie above all that began before. May throw `std::bad_alloc`.
     [[nodiscard]] auto begin(std::int64_t offset) -> ticket {
-        running_.push_back(entry{offset, false});
+        if (span() == ring_.size()) {
+            grow();
+        }
+        at(last_) = entry{offset, false};
         next_ = offset + 1;
-        return first_ + running_.size() - 1;
+        return last_++;
     }
 
-    void finish(ticket which) {
-        running_[static_cast<std::size_t>(which - first_)].finished = true;
-        while (!running_.empty() && running_.front().finished) {
-            running_.pop_front();
+    void finish(ticket which) noexcept {
+        at(which).finished = true;
+        while (first_ != last_ && at(first_).finished) {
             ++first_;
         }
     }
 
     /// Everything below is finished; −1 before the first message.
     [[nodiscard]] auto committable() const noexcept -> std::int64_t {
-        return running_.empty() ? next_ : running_.front().offset;
+        return first_ == last_ ? next_ : ring_[first_ & (ring_.size() - 1)].offset;
     }
     /// From the lowest unfinished to the highest begun.
-    [[nodiscard]] auto span() const noexcept -> std::size_t { return running_.size(); }
+    [[nodiscard]] auto span() const noexcept -> std::size_t {
+        return static_cast<std::size_t>(last_ - first_);
+    }
 
 private:
     struct entry {
-        std::int64_t offset;
-        bool finished;
+        std::int64_t offset = 0;
+        bool finished = false;
     };
 
-    std::deque<entry> running_;
+    [[nodiscard]] auto at(ticket which) noexcept -> entry& {
+        return ring_[which & (ring_.size() - 1)];
+    }
+    void grow() {
+        std::vector<entry> larger(ring_.empty() ? 64 : 2 * ring_.size());
+        for (ticket each = first_; each != last_; ++each) {
+            larger[each & (larger.size() - 1)] = at(each);
+        }
+        ring_ = std::move(larger);
+    }
+
+    std::vector<entry> ring_; ///< its size is a power of two
     ticket first_ = 0;
+    ticket last_ = 0;
     std::int64_t next_ = -1;
 };
 

@@ -46,6 +46,18 @@ public:
         memory_partition* partition = route(node);
         return partition != nullptr ? partition->publish(node, may_wait, account_) : taken::done;
     }
+    [[nodiscard]] auto publish_now(message_ptr& content, std::int32_t partition,
+                                   receipt& where) noexcept -> bool override {
+        if (options_.serialise || account_->is_shut()) {
+            return false;
+        }
+        memory_topic* topic = broker_->topics_.find(content->interned_topic());
+        if (topic == nullptr) {
+            return false; // to be made
+        }
+        const std::optional<std::size_t> index = topic->choose(*content, partition);
+        return index && (*topic)[*index].publish_now(content, where);
+    }
     [[nodiscard]] auto withdraw(publish_node& node) noexcept -> bool override {
         memory_partition* partition = memory_partition::of(node);
         return partition != nullptr && partition->withdraw(node);

@@ -199,6 +199,12 @@ public:
     virtual void start(waker& state_changed, operation& done) noexcept = 0;
     /// With `may_wait`, a full queue keeps the node in line, first come first served.
     [[nodiscard]] virtual auto publish(publish_node& node, bool may_wait) noexcept -> taken = 0;
+    /// A shortcut for who has no node: takes the message if that needs no waiting and cannot fail
+    /// any more. False: it is untouched, and `publish` says why.
+    [[nodiscard]] virtual auto publish_now(message_ptr& /*content*/, std::int32_t /*partition*/,
+                                           receipt& /*where*/) noexcept -> bool {
+        return false;
+    }
     /// True: the node was never sent, and `completed` will not be called. False: it is under way.
     [[nodiscard]] virtual auto withdraw(publish_node& node) noexcept -> bool = 0;
     /// `ready` is woken when the stream has something.

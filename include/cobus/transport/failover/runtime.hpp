@@ -93,7 +93,7 @@ private:
             bool more = false;
             {
                 const std::lock_guard lock(guard);
-                word.begin();
+                (void)word.begin(); // all its runs are posted
                 if (who == nullptr) {
                     return;
                 }

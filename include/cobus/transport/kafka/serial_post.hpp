@@ -62,7 +62,7 @@ private:
         {
             const std::lock_guard lock(running_);
             runner_.store(std::this_thread::get_id(), std::memory_order_release);
-            word_.begin();
+            (void)word_.begin(); // all its runs are posted
             more = !closed() && drain();
             runner_.store(std::thread::id(), std::memory_order_release);
         }

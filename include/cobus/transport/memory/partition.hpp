@@ -63,10 +63,24 @@ public:
                 return may_wait ? stand_in_line(node, owner) : taken::full;
             }
             append(node);
-            gate = claim();
+            gate = node.ec ? nullptr : claim();
         }
         finish(gate);
         return taken::done;
+    }
+    /// Takes the message if there is room now.
+    [[nodiscard]] auto publish_now(message_ptr& content, receipt& where) noexcept -> bool {
+        wake_gate* gate = nullptr;
+        {
+            const std::lock_guard lock(guard_);
+            if (!line_.empty() || end_.load(std::memory_order_relaxed) >= full_at_ ||
+                !append(content, where)) {
+                return false;
+            }
+            gate = claim();
+        }
+        finish(gate);
+        return true;
     }
     /// The partition in whose line a node is, or was.
     [[nodiscard]] static auto of(publish_node& node) noexcept -> memory_partition* {
@@ -245,24 +259,30 @@ private:
         return lost;
     }
 
-    /// Fails the node when there is no memory.
-    void append(publish_node& node) noexcept {
+    /// False: there is no memory, and nothing has changed.
+    [[nodiscard]] auto append(message_ptr& content, receipt& where) noexcept -> bool {
         const std::int64_t offset = end_.load(std::memory_order_relaxed);
         try {
             const auto used = static_cast<std::size_t>(offset - first_);
             log_.reserve(first_, used, used + 1);
         } catch (const std::bad_alloc&) {
-            node.ec = std::make_error_code(std::errc::not_enough_memory);
-            return;
+            return false;
         }
-        const message& content = *node.content;
-        node.where.id(content.id());
-        node.where.topic(where_.topic);
-        node.where.position(where_.partition, offset);
-        node.where.timestamp(content.time());
-        node.where.way(path::memory, false);
-        log_[offset] = entry{node.content.release(), content.published()};
+        where.id(content->id());
+        where.topic(where_.topic);
+        where.position(where_.partition, offset);
+        where.timestamp(content->time());
+        where.way(path::memory, false);
+        const box* const published = content->published();
+        log_[offset] = entry{content.release(), published};
         end_.store(offset + 1, std::memory_order_release);
+        return true;
+    }
+    /// Fails the node when there is no memory.
+    void append(publish_node& node) noexcept {
+        if (!append(node.content, node.where)) {
+            node.ec = std::make_error_code(std::errc::not_enough_memory);
+        }
     }
     [[nodiscard]] auto stand_in_line(publish_node& node,
                                      const std::shared_ptr<memory_account>& owner) noexcept

@@ -42,9 +42,11 @@ public:
 
     [[nodiscard]] auto traits() const noexcept -> stream_traits override {
         stream_traits mine;
-        // Publishers who wait for room are let in by commits.
+        // Publishers who wait for room are let in by commits, and what is freed while the cache has
+        // it serves the next event.
+        constexpr std::size_t most = 128;
         const std::size_t room = (std::min)(options_.retention_messages, options_.queue_messages);
-        mine.commit_messages = (std::clamp)(room / 4, std::size_t{1}, mine.commit_messages);
+        mine.commit_messages = (std::clamp)(room / 4, std::size_t{1}, most);
         // Positions in a broker of the bus's own end with the bus.
         mine.dies_with_process = broker_->handled_ == memory_broker::history::drop;
         return mine;
