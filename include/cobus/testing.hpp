@@ -1,5 +1,9 @@
 #pragma once
 
-/// For users' tests: the conformance suite for transports. docs/conformance.md says how to run it.
+/// For users' tests: a bus on memory with virtual time and scripted faults (docs/testing.md), and
+/// the conformance suite for transports (docs/conformance.md).
 
+#include "testing/bus_fixture.hpp"
 #include "testing/conformance.hpp"
+#include "testing/faulty.hpp"
+#include "testing/virtual_clock.hpp"

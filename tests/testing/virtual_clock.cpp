@@ -4,7 +4,6 @@
 #include <cobus/cobus.hpp>
 #include <cobus/testing/virtual_clock.hpp>
 
-
 #include <chrono>
 #include <stdexcept>
 #include <string>

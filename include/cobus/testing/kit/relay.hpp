@@ -1,0 +1,116 @@
+#pragma once
+
+#include "../../transport/transport.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+namespace cobus::testing::detail {
+
+/// The publishes that a transport passes on to another one: each goes on in a node of its own, so
+/// that its end is seen before whoever published hears of it. Thread safety: all calls from any
+/// thread.
+class relays {
+public:
+    /// Told of each end, when `outer.where` and `outer.ec` are set; `tag` is what `send` was given.
+    using listener = std::function<void(publish_node& outer, std::size_t tag)>;
+
+    explicit relays(listener ended) : ended_(std::move(ended)) {}
+    relays(const relays&) = delete;
+    auto operator=(const relays&) -> relays& = delete;
+
+    [[nodiscard]] auto send(transport& inner, publish_node& outer, bool may_wait, std::size_t tag)
+        -> taken {
+        const auto passed = std::make_shared<relay>(*this, outer, tag);
+        {
+            const std::lock_guard lock(guard_);
+            under_way_[&outer] = passed;
+        }
+        const taken how = inner.publish(*passed, may_wait);
+        if (how == taken::pending) {
+            return how;
+        }
+        forget(outer);
+        passed->hand_back();
+        if (how == taken::done) {
+            ended_(outer, tag);
+        }
+        return how;
+    }
+    /// The tag of what was withdrawn.
+    [[nodiscard]] auto withdraw(transport& inner, publish_node& outer)
+        -> std::optional<std::size_t> {
+        std::shared_ptr<relay> passed; // kept: it may end at this moment
+        {
+            const std::lock_guard lock(guard_);
+            const auto found = under_way_.find(&outer);
+            if (found == under_way_.end()) {
+                return std::nullopt;
+            }
+            passed = found->second;
+        }
+        if (!inner.withdraw(*passed)) {
+            return std::nullopt;
+        }
+        forget(outer);
+        return passed->tag;
+    }
+    [[nodiscard]] auto under_way() const -> std::size_t {
+        const std::lock_guard lock(guard_);
+        return under_way_.size();
+    }
+
+private:
+    struct relay final : publish_node {
+        relay(relays& owner, publish_node& for_whom, std::size_t said)
+            : of(&owner), outer(&for_whom), tag(said) {
+            content = std::move(outer->content);
+            partition = outer->partition;
+            when_away = outer->when_away;
+            deadline = outer->deadline;
+            completed = [](publish_node& node) noexcept {
+                auto& self = static_cast<relay&>(node);
+                self.of->over(self);
+            };
+        }
+        void hand_back() noexcept {
+            outer->content = std::move(content);
+            outer->where = std::move(where);
+            outer->ec = ec;
+            outer->problem = std::move(problem);
+        }
+
+        relays* of;
+        publish_node* outer;
+        std::size_t tag;
+    };
+
+    void over(relay& ended) noexcept {
+        const std::shared_ptr<relay> kept = forget(*ended.outer);
+        publish_node& outer = *ended.outer;
+        ended.hand_back();
+        ended_(outer, ended.tag);
+        outer.completed(outer);
+    }
+    auto forget(const publish_node& outer) noexcept -> std::shared_ptr<relay> {
+        const std::lock_guard lock(guard_);
+        const auto found = under_way_.find(&outer);
+        if (found == under_way_.end()) {
+            return nullptr;
+        }
+        std::shared_ptr<relay> kept = std::move(found->second);
+        under_way_.erase(found);
+        return kept;
+    }
+
+    listener ended_;
+    mutable std::mutex guard_;
+    std::map<const publish_node*, std::shared_ptr<relay>> under_way_;
+};
+
+} // namespace cobus::testing::detail
