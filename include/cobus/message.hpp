@@ -140,8 +140,10 @@ public:
         event->next = boxes_;
         boxes_ = event;
     }
-    /// The typed payload, to lend it: null for bytes.
-    [[nodiscard]] auto published() const noexcept -> const detail::box* { return boxes_; }
+    /// The typed payload, to lend it, or to lend it on: null for bytes.
+    [[nodiscard]] auto published() const noexcept -> const detail::box* {
+        return boxes_ != nullptr ? boxes_ : lent_;
+    }
     /// Makes this a second reading of `original`, for another group: it shares the texts and
     /// `lent`, what `original.published()` was when it was published, or else the bytes. Further
     /// forms of the payload are each reading's own, so that two groups never race for them.

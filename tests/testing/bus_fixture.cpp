@@ -205,6 +205,7 @@ TEST_CASE("several buses share one broker, one clock and one log") {
     t.until_idle();
     CHECK(t.handled<tick>("here").size() == 1);
     CHECK(t.one_dead_letter().group() == "other");
+    CHECK(t.one_dead_letter().reason() == "not mine");
     CHECK(t.one_dead_letter().event<tick>().number == 1);
 }
 

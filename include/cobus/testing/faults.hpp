@@ -58,6 +58,13 @@ public:
 
     explicit fault_script(std::uint64_t seed = 1) : shared_(std::make_shared<state>(seed)) {}
 
+    /// Begins the random numbers of `chance` and `reorder` anew.
+    auto seed(std::uint64_t value) -> fault_script& {
+        const std::lock_guard lock(shared_->guard);
+        shared_->random.seed(value);
+        return *this;
+    }
+
     // Publishing.
 
     /// The publish fails with that code, and nothing was sent.
