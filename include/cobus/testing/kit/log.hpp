@@ -133,7 +133,7 @@ public:
         const std::size_t at = found != open_.end() ? found->second : open(run);
         handling_record& item = handlings_[at];
         item.runs.push_back({static_cast<handler_run::end>(run.ended.what()), run.attempt,
-                             run.ended.reason(), wall()});
+                             std::string(run.ended.reason()), wall()});
         item.orders.push_back(++order_);
     }
     void over(const cobus::detail::job& run) noexcept override {
