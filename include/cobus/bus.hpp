@@ -7,6 +7,7 @@
 #include "detail/gcc12.hpp"
 #include "detail/handlers.hpp"
 #include "detail/submit.hpp"
+#include "dispatch/batch_handler.hpp"
 #include "dispatch/handler_of.hpp"
 #include "publish_options.hpp"
 #include "settings.hpp"
@@ -244,15 +245,45 @@ public:
             static_assert(
                 detail::handler_result<detail::handler_result_t<std::decay_t<F>, E>>,
                 "cobus: a handler returns void, cobus::outcome, or an awaitable of one of them");
+            detail::check_options(
+                options, detail::is_awaitable<detail::handler_result_t<std::decay_t<F>, E>>, false);
         }
         const detail::contract_info& info = detail::info_of<E>();
         return add<E>(std::move(options), &info, core_->routes().find(info).how,
                       detail::topics_of<E>(core_->routes()), std::forward<F>(handler));
     }
 
+    /// Handles events of type `E` several at a time: `(std::span<const E>)` or
+    /// `(std::span<const E>, cobus::batch_context&)`, returning nothing or an awaitable of it. The
+    /// options' `batch` says how many, and how long they wait for each other. Events of one key are
+    /// in their order, within a batch and over batches, and in one batch at a time; the options'
+    /// concurrency counts batches. The batch context says which events failed; an exception fails
+    /// all of them, and then they are tried again one by one, so that one bad event takes no other
+    /// to the dead letters. `E` is copied into the batch.
+    template <class E, class F> [[nodiscard]] auto on_batch(handler_options options, F&& handler)
+        -> subscription {
+        static_assert(detail::check_contract<E>());
+        static_assert(std::copy_constructible<E>, "cobus: a batch holds copies of its events");
+        static_assert(detail::handles_batches<std::decay_t<F>, E>,
+                      "cobus: a batch handler takes (std::span<const E>) or "
+                      "(std::span<const E>, cobus::batch_context&)");
+        static_assert(
+            detail::batch_result<detail::batch_result_t<std::decay_t<F>, E>>,
+            "cobus: a batch handler returns void or an awaitable of it; the batch context "
+            "says which events failed");
+        detail::check_options(
+            options, detail::is_awaitable<detail::batch_result_t<std::decay_t<F>, E>>, true);
+        const detail::contract_info& info = detail::info_of<E>();
+        return add<E>(
+            std::move(options), &info, core_->routes().find(info).how,
+            detail::topics_of<E>(core_->routes()),
+            detail::batch_handler<E, std::decay_t<F>>(std::in_place, std::forward<F>(handler)));
+    }
+
     /// Handles every message of the topics that this bus's other handlers take.
     template <class F> [[nodiscard]] auto on_any(handler_options options, F&& handler)
         -> subscription {
+        check_any<F>(options);
         return add<message>(std::move(options), nullptr, core_->configuration().wire(),
                             std::vector<const std::string*>(), std::forward<F>(handler));
     }
@@ -260,6 +291,7 @@ public:
     template <class F>
     [[nodiscard]] auto on_any(handler_options options, const std::vector<std::string>& topics,
                               F&& handler) -> subscription {
+        check_any<F>(options);
         std::vector<const std::string*> names;
         names.reserve(topics.size());
         for (const std::string& each : topics) {
@@ -307,11 +339,16 @@ private:
         }
     }
 
+    template <class F> static void check_any(handler_options& options) {
+        using returned = detail::handler_result_t<std::decay_t<F>, message>;
+        detail::check_options(options, detail::is_awaitable<returned>, false);
+    }
     template <class Argument, class F>
     auto add(handler_options options, const detail::contract_info* info, wire how,
              std::vector<const std::string*> topics, F&& handler) -> subscription {
         auto made = std::make_shared<detail::handler_of<Argument, std::decay_t<F>>>(
             *core_, std::move(options), info, how, std::move(topics), std::forward<F>(handler));
+        detail::give_gate(*made, core_->options().group_id);
         core_->add(made);
         return subscription(core_, std::move(made));
     }

@@ -10,10 +10,14 @@
 
 namespace cobus {
 
+namespace detail {
+template <class E, class F> class batch_handler;
+} // namespace detail
+
 /// What a handler may know of the event it is given. Lives as long as the run of the handler.
 class context {
 public:
-    explicit context(const detail::job& run) noexcept : run_(&run) {}
+    explicit context(detail::job& run) noexcept : run_(&run) {}
 
     [[nodiscard]] auto content() const noexcept -> const message& {
         return *run_->of->from.content;
@@ -36,7 +40,10 @@ public:
     void request_stop() const noexcept { run_->handler->host().request_stop(); }
 
 private:
-    const detail::job* run_;
+    template <class E, class F> friend class detail::batch_handler;
+    [[nodiscard]] auto batch() const noexcept -> detail::job& { return *run_; }
+
+    detail::job* run_;
 };
 
 } // namespace cobus

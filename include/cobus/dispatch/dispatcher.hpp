@@ -103,6 +103,7 @@ public:
             return;
         }
         state_ = phase::draining;
+        runner_.hurry();
         if (!traits_.dies_with_process) {
             partitions_.each([this](partition_state& each) { drop_waiting(each); });
         }

@@ -61,6 +61,15 @@ public:
         return made;
     }
 
+    /// The same of another job of its batch.
+    [[nodiscard]] auto copy() const -> result {
+        result made(what_);
+        if (more_) {
+            made.more_ = std::make_unique<details>(*more_);
+        }
+        return made;
+    }
+
     [[nodiscard]] auto what() const noexcept -> kind { return what_; }
     [[nodiscard]] auto well() const noexcept -> bool {
         return what_ == kind::done || what_ == kind::skip;
@@ -118,6 +127,12 @@ struct job {
     letter_form form = letter_form::whole;
     bool lettered = false; ///< its dead letter is to be sent, or under way
     bool in_lane = false; ///< the lane's table knows it: it runs, waits for its turn or for a retry
+    // Of `admission`, for handlers that have one.
+    bool late = false;      ///< its time limit has passed
+    bool alone = false;     ///< failed in a batch, and runs without others from now on
+    bool split = false;     ///< the first of a batch: each of the batch has its own result
+    std::uint8_t round = 0; ///< of the breaker's probes
+    std::uint8_t asked = 0; ///< times that a copy of it was found at work
     std::chrono::steady_clock::time_point failing_since{}; ///< when the first try failed
     job* queue_next = nullptr;
     result ended;
@@ -163,6 +178,18 @@ inline void erase(record& item) noexcept {
     item.~record();
     pool::deallocate(&item, sizeof(record) + handlers * sizeof(job));
 }
+
+/// Who is told that all handlers of a message are through with it.
+class record_sink {
+public:
+    record_sink(const record_sink&) = delete;
+    auto operator=(const record_sink&) -> record_sink& = delete;
+    virtual void finished(record& item) = 0;
+
+protected:
+    record_sink() = default;
+    ~record_sink() = default;
+};
 
 /// One assigned partition.
 struct partition_state {

@@ -4,6 +4,7 @@
 #include "../detail/contract_info.hpp"
 #include "../log.hpp"
 #include "../net.hpp"
+#include "admission.hpp"
 #include "handler_options.hpp"
 #include "job.hpp"
 #include "lanes.hpp"
@@ -114,6 +115,8 @@ public:
     std::size_t running = 0;
     std::size_t unfinished = 0; ///< jobs, running or not
     bool closing = false;
+    /// For handlers that not everybody gets through to at once; else null.
+    std::unique_ptr<admission> gate;
 
     /// The subscription is gone: no new calls.
     std::atomic<bool> close_requested{false};

@@ -1,42 +1,28 @@
 #pragma once
 
-#include "../error.hpp"
 #include "../message_id.hpp"
-#include "dead_letters.hpp"
 #include "delays.hpp"
+#include "gates.hpp"
 #include "job.hpp"
+#include "lane_of.hpp"
+#include "letters.hpp"
 #include "limits.hpp"
 #include "registration.hpp"
 #include "worker.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 namespace cobus::detail {
 
-/// Who is told that all handlers of a message are through with it.
-class record_sink {
-public:
-    record_sink(const record_sink&) = delete;
-    auto operator=(const record_sink&) -> record_sink& = delete;
-    virtual void finished(record& item) = 0;
-
-protected:
-    record_sink() = default;
-    ~record_sink() = default;
-};
-
 /// Runs handlers: lanes, limits, retries, dead letters. Knows neither streams nor offsets. Home
 /// only.
-class runner {
+class runner final : private letter_writer {
 public:
     using clock = std::chrono::steady_clock;
 
@@ -44,7 +30,7 @@ public:
         : host_(&host),
           sink_(&sink),
           observer_(limits.observer),
-          group_(std::move(group)),
+          letters_(host, *this, std::move(group)),
           most_running_(limits.handlers) {}
     runner(const runner&) = delete;
     auto operator=(const runner&) -> runner& = delete;
@@ -54,6 +40,7 @@ public:
             each->listed = false;
         }
         handlers_ = all;
+        gated_.reset(all);
         for (const auto& each : handlers_) {
             list(*each);
         }
@@ -76,6 +63,7 @@ public:
     /// Runs what became due, and what may run by now.
     void run(clock::time_point now) {
         now_ = now;
+        gated_.end_late(now);
         while (worker* free = inline_ready_.pop()) {
             worker_ready(*free);
         }
@@ -88,28 +76,16 @@ public:
         }
         run_ready();
     }
-    /// Handler by handler, so that each has its code and its worker's coroutine at hand for many.
     void run_ready() {
-        while (running_ < most_running_) {
-            registration* handler = listed_.pop();
-            if (handler == nullptr) {
-                return;
-            }
-            handler->listed = false;
-            while (may_run(*handler)) {
-                job* next = take(*handler);
-                if (next == nullptr) {
-                    break;
-                }
-                execute(*next);
-            }
-            if (handler->running < handler->options().concurrency()) {
-                list(*handler); // the bus's limit stopped it, not its own
-            }
+        run_listed();
+        while (!gated_.empty() && run_gated()) {
+            run_listed();
         }
     }
-    [[nodiscard]] auto due() const noexcept -> clock::time_point { return delays_.next(); }
-    [[nodiscard]] auto letters() const noexcept -> std::size_t { return letters_; }
+    [[nodiscard]] auto due() const noexcept -> clock::time_point {
+        return (std::min)(delays_.next(),
+                          gated_.due([this](const registration& each) { return may_run(each); }));
+    }
 
     /// A worker is through with its job, and waits for the next.
     void worker_ready(worker& free) {
@@ -125,7 +101,7 @@ public:
     /// otherwise than well takes the longer way: it may need memory, and throw.
     [[nodiscard]] auto next_job(worker& free) noexcept -> job* {
         job* const done = free.current;
-        if (executing_ != done || !done->ended.well()) {
+        if (executing_ != done || !done->ended.well() || done->handler->gate != nullptr) {
             return nullptr;
         }
         registration& handler = *done->handler;
@@ -149,6 +125,9 @@ public:
         for (const auto& handler : handlers_) {
             handler->ready.remove_if(unwanted, drop);
         }
+        for (registration* each : gated_) {
+            each->gate->remove_if(unwanted, drop);
+        }
         delays_.remove_if(unwanted, drop);
     }
     /// Asks running handlers of abandoned messages to end.
@@ -157,31 +136,23 @@ public:
             handler->cancel([](const job& work) { return work.of->abandoned; });
         }
     }
+    /// Nothing more will come.
+    void hurry() noexcept { gated_.hurry(); }
     /// Begins nothing more, not even a dead letter's second try.
-    void shut() noexcept { shut_ = true; }
+    void shut() noexcept {
+        shut_ = true;
+        letters_.shut();
+    }
 
 private:
-    [[nodiscard]] static auto lane_of(const job& work) noexcept -> std::uint64_t {
-        constexpr std::uint64_t spread = 0x9E3779B97F4A7C15U; // 2^64 over the golden ratio
-        const delivery& from = work.of->from;
-        const order how = work.handler->options().ordered();
-        std::uint64_t lane = std::hash<const void*>()(from.where.topic);
-        if (how == order::by_key) {
-            if (const auto key = from.content->key()) {
-                // Without the partition: Kafka and this process may put a key into different ones.
-                return lane ^ (std::hash<std::string_view>()(*key) * spread);
-            }
-        }
-        lane = lane * 31U + static_cast<std::uint64_t>(from.where.partition);
-        if (how == order::unordered) {
-            lane ^= (static_cast<std::uint64_t>(from.offset) + 1) * spread;
-        }
-        return lane;
-    }
     static void keep_lane(job& work) {
         if (!work.in_lane) {
             work.lane = lane_of(work);
-            work.handler->lanes.keep(work);
+            if (in_batches(*work.handler)) {
+                work.in_lane = true; // as its gate knows
+            } else {
+                work.handler->lanes.keep(work);
+            }
         }
     }
     [[nodiscard]] auto may_run(const registration& handler) const noexcept -> bool {
@@ -212,6 +183,85 @@ private:
         return nullptr;
     }
 
+    /// Handler by handler, so that each has its code and its worker's coroutine at hand for many.
+    void run_listed() {
+        while (running_ < most_running_) {
+            registration* handler = listed_.pop();
+            if (handler == nullptr) {
+                return;
+            }
+            handler->listed = false;
+            if (handler->gate != nullptr) {
+                to_gate(*handler);
+                continue;
+            }
+            while (may_run(*handler)) {
+                job* next = take(*handler);
+                if (next == nullptr) {
+                    break;
+                }
+                execute(*next);
+            }
+            if (handler->running < handler->options().concurrency()) {
+                list(*handler); // the bus's limit stopped it, not its own
+            }
+        }
+    }
+
+    // Handlers with a gate.
+
+    [[nodiscard]] static auto in_batches(const registration& handler) noexcept -> bool {
+        return handler.gate != nullptr && handler.gate->in_batches();
+    }
+    /// Those whose turn it is in their lanes wait at the gate; batches keep the lanes themselves.
+    void to_gate(registration& handler) {
+        admission& gate = *handler.gate;
+        while (job* next = handler.ready.pop()) {
+            if (next->in_lane) {
+                gate.back(*next, now_);
+                continue;
+            }
+            next->lane = lane_of(*next);
+            if (gate.in_batches()) {
+                gate.arrive(*next, now_);
+            } else if (handler.lanes.enter(*next)) {
+                handler.lanes.keep(*next);
+                gate.arrive(*next, now_);
+            }
+        }
+    }
+    /// Runs who gets through. True: somebody else has become ready by that.
+    auto run_gated() -> bool {
+        for (registration* each : gated_) {
+            each->gate->revive(now_);
+            while (may_run(*each)) {
+                const auto next = each->gate->next({now_, host_->wall()});
+                if (next.work == nullptr) {
+                    break;
+                }
+                if (next.runs) {
+                    execute(*next.work);
+                } else {
+                    finish(*next.work);
+                }
+            }
+        }
+        return !listed_.empty() && running_ < most_running_;
+    }
+    /// Tells the gate. True: it was a batch, and each of it is judged.
+    auto gate_ended(job& work) -> bool {
+        registration& handler = *work.handler;
+        const admission::moment at{now_, host_->wall()};
+        if (!handler.gate->in_batches()) {
+            handler.gate->ended(work, at);
+            return false;
+        }
+        for (job* each : handler.gate->settle(work, !handler.closing && !shut_, at)) {
+            judge(*each);
+        }
+        return true;
+    }
+
     void execute(job& work) {
         ++running_;
         ++work.handler->running;
@@ -232,6 +282,9 @@ private:
         }
         if (last != nullptr) {
             keep_lane(*last);
+            if (last->handler->gate != nullptr) {
+                last->handler->gate->suspended(*last, now_);
+            }
         }
     }
 
@@ -240,6 +293,11 @@ private:
         --running_;
         --handler.running;
         list(handler); // its limit may have stopped it
+        if (handler.gate == nullptr || !gate_ended(work)) {
+            judge(work);
+        }
+    }
+    void judge(job& work) {
         if (observer_ != nullptr) {
             observer_->ran(work);
         }
@@ -287,59 +345,10 @@ private:
         delays_.add(now_ + wait, work);
     }
 
-    // Dead letters: a message is finished only when its letter is acknowledged.
-
-    class letter final : public internal_send {
-    public:
-        letter(runner& home, job& of) noexcept : home_(&home), of_(&of) {}
-        void sent(std::error_code ec) noexcept override {
-            runner& home = *home_;
-            job& of = *of_;
-            pool_delete(this);
-            home.letter_sent(of, ec);
-        }
-
-    private:
-        runner* home_;
-        job* of_;
-    };
-
-    void send_letter(job& work) {
-        work.of->failed = true;
-        if (!work.lettered) {
-            work.lettered = true;
-            host_->log(log_level::warning, why_dead(work));
-        }
-        if (is_dead_letter_topic(*work.of->from.where.topic)) { // no dead letters of dead letters
-            finish(work);
-            return;
-        }
-        // What came from Kafka is committed there, so its letter has to get there too.
-        const policy when_away = work.of->from.in_process ? policy::deliver : policy::wait;
-        host_->send(make_dead_letter(work, group_, host_->wall()), when_away,
-                    *pool_new<letter>(*this, work));
-    }
-    void letter_sent(job& work, std::error_code ec) {
-        if (!ec) {
-            ++letters_;
-            taken_again();
-            finish(work);
-        } else if (shut_ || work.of->abandoned) {
-            work.of->abandoned = true;
-            finish(work);
-        } else if (ec == make_error_code(errc::too_large) && shrink(work.form)) {
-            send_letter(work);
-        } else { // nothing is committed beyond it, so its partition stops when its limit is reached
-            if (std::exchange(refusal_, ec) != ec) {
-                host_->log(log_level::error, why_refused(work, ec));
-            }
-            delays_.add(now_ + letter_wait(work.letters++), work);
-        }
-    }
-    void taken_again() {
-        if (std::exchange(refusal_, std::error_code())) {
-            host_->log(log_level::info, "dead letters are taken again");
-        }
+    void send_letter(job& work) { letters_.send(work); }
+    void letter_over(job& work) override { finish(work); }
+    void letter_refused(job& work, std::chrono::seconds wait) override {
+        delays_.add(now_ + wait, work);
     }
 
     void finish(job& work) {
@@ -347,6 +356,10 @@ private:
             observer_->over(work);
         }
         registration& handler = *work.handler;
+        if (in_batches(handler)) {
+            work.in_lane = false;
+            handler.gate->left(work, now_);
+        }
         if (job* next = handler.lanes.leave(work)) {
             make_ready(*next);
         }
@@ -359,17 +372,16 @@ private:
     dispatch_host* host_;
     record_sink* sink_;
     run_observer* observer_;
-    std::string group_;
+    letters letters_;
     std::size_t most_running_;
     std::vector<std::shared_ptr<registration>> handlers_;
     delays<job> delays_;
+    gates gated_;                ///< of them
     queue<registration> listed_; ///< those with jobs ready, but for those at their own limit
     job* executing_ = nullptr;   ///< given to a worker that has not yet returned
     queue<worker> inline_ready_;
     clock::time_point now_{};
     std::size_t running_ = 0;
-    std::size_t letters_ = 0;
-    std::error_code refusal_; ///< of the last dead letter, to say each cause once
     bool shut_ = false;
 };
 

@@ -1,0 +1,99 @@
+#pragma once
+
+#include "../error.hpp"
+#include "dead_letters.hpp"
+#include "job.hpp"
+#include "registration.hpp"
+
+#include <chrono>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace cobus::detail {
+
+/// Who hands jobs to `letters`, and hears what became of their letters.
+class letter_writer {
+public:
+    letter_writer(const letter_writer&) = delete;
+    auto operator=(const letter_writer&) -> letter_writer& = delete;
+    /// It is acknowledged, or will never be needed.
+    virtual void letter_over(job& work) = 0;
+    /// It is to be sent again after that time.
+    virtual void letter_refused(job& work, std::chrono::seconds wait) = 0;
+
+protected:
+    letter_writer() = default;
+    ~letter_writer() = default;
+};
+
+/// Sends dead letters: a message is finished only when its letter is acknowledged. Home only.
+class letters {
+public:
+    letters(dispatch_host& host, letter_writer& who, std::string group)
+        : host_(&host), writer_(&who), group_(std::move(group)) {}
+
+    void send(job& work) {
+        work.of->failed = true;
+        if (!work.lettered) {
+            work.lettered = true;
+            host_->log(log_level::warning, why_dead(work));
+        }
+        if (is_dead_letter_topic(*work.of->from.where.topic)) { // no dead letters of dead letters
+            writer_->letter_over(work);
+            return;
+        }
+        // What came from Kafka is committed there, so its letter has to get there too.
+        const policy when_away = work.of->from.in_process ? policy::deliver : policy::wait;
+        host_->send(make_dead_letter(work, group_, host_->wall()), when_away,
+                    *pool_new<letter>(*this, work));
+    }
+    /// Sends none a second time.
+    void shut() noexcept { shut_ = true; }
+
+private:
+    class letter final : public internal_send {
+    public:
+        letter(letters& home, job& of) noexcept : home_(&home), of_(&of) {}
+        void sent(std::error_code ec) noexcept override {
+            letters& home = *home_;
+            job& of = *of_;
+            pool_delete(this);
+            home.sent(of, ec);
+        }
+
+    private:
+        letters* home_;
+        job* of_;
+    };
+
+    void sent(job& work, std::error_code ec) {
+        if (!ec) {
+            taken_again();
+            writer_->letter_over(work);
+        } else if (shut_ || work.of->abandoned) {
+            work.of->abandoned = true;
+            writer_->letter_over(work);
+        } else if (ec == make_error_code(errc::too_large) && shrink(work.form)) {
+            send(work);
+        } else { // nothing is committed beyond it, so its partition stops when its limit is reached
+            if (std::exchange(refusal_, ec) != ec) {
+                host_->log(log_level::error, why_refused(work, ec));
+            }
+            writer_->letter_refused(work, letter_wait(work.letters++));
+        }
+    }
+    void taken_again() {
+        if (std::exchange(refusal_, std::error_code())) {
+            host_->log(log_level::info, "dead letters are taken again");
+        }
+    }
+
+    dispatch_host* host_;
+    letter_writer* writer_;
+    std::string group_;
+    std::error_code refusal_; ///< of the last one, to say each cause once
+    bool shut_ = false;
+};
+
+} // namespace cobus::detail
