@@ -46,9 +46,6 @@ struct kafka_fixture {
     void configure(cobus::settings& how) const {
         how.kafka(true)
             .brokers(server.brokers())
-            // A topic that was just made may stay unknown for a moment, and is asked for again
-            // then.
-            .property("topic.metadata.refresh.interval.ms", "2000")
             .property("reconnect.backoff.max.ms", "200")
             .property("session.timeout.ms", "6000")
             .property("max.poll.interval.ms", "6000")

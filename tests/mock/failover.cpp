@@ -156,6 +156,7 @@ TEST_CASE("no event is lost and no key reordered when the brokers go and come un
 TEST_CASE("what waits through an outage arrives in Kafka, all of it, in order") {
     mock_cluster cluster;
     cluster.create_topic("orders", 4);
+    cluster.create_topic("invoices", 1);
     log_lines lines;
     transport_driver bus(over_kafka(), options_for(cluster, lines));
     REQUIRE_FALSE(bus.start());
@@ -170,11 +171,15 @@ TEST_CASE("what waits through an outage arrives in Kafka, all of it, in order") 
     };
     publish(1000);
     cluster.down();
+    test_publish impatient("invoices", "k", "1");
+    impatient.when_away = policy::fail;
+    REQUIRE(bus.get().publish(impatient, true) == taken::pending);
     publish(500);
     REQUIRE(bus.becomes(link::down));
     publish(500);
-    // Longer than what other policies give the client: the messages stay in its queue.
-    std::this_thread::sleep_for(3s);
+    // The outage lasts longer than other policies give the client: the messages stay in its queue.
+    REQUIRE(impatient.ended.reaches(1));
+    CHECK(impatient.ec == condition::retryable);
     cluster.up();
     publish(500);
     std::map<std::string, std::vector<int>> seen;

@@ -155,7 +155,6 @@ TEST_CASE("a topic that is missing is said once, and read when it comes") {
     transport_options options;
     options.log = lines.logger();
     options.create_topics = false;
-    options.properties["topic.metadata.refresh.interval.ms"] = "500";
     scene here(1, options);
     here.cluster.set_topic_error("later", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
     stream_driver in(here.bus->get(), {"orders", "later"});
@@ -166,5 +165,19 @@ TEST_CASE("a topic that is missing is said once, and read when it comes") {
     test_publish node("later", "k", "v");
     REQUIRE_FALSE(here.bus->publish(node));
     CHECK(in.until([&] { return !in.seen.empty(); }));
+    CHECK(in.close());
+}
+
+TEST_CASE("a topic that comes into being beside others is read within seconds") {
+    transport_options options;
+    options.create_topics = false;
+    scene here(1, options);
+    here.cluster.set_topic_error("later", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    stream_driver in(here.bus->get(), {"orders", "later"});
+    REQUIRE(in.until([&] { return in.assigned.size() == 1; }));
+    CHECK_FALSE(in.get().receives());
+    here.cluster.set_topic_error("later", RD_KAFKA_RESP_ERR_NO_ERROR);
+    CHECK(in.until([&] { return in.assigned.size() == 5; }, 15s));
+    CHECK(in.get().receives());
     CHECK(in.close());
 }

@@ -57,6 +57,7 @@ public:
     }
     void settled(std::uint32_t epoch) noexcept override { epochs.push_back(epoch); }
     void update(const interest& wanted) noexcept override { topics = wanted.topics; }
+    [[nodiscard]] auto receives() const noexcept -> bool override { return ready_for_news; }
     void drain() noexcept override { draining = true; }
     void close(operation& done) noexcept override {
         answers.push_back({signal::closed, 0, {}});
@@ -90,6 +91,7 @@ public:
     std::vector<topic_partition> partitions;
     stream_traits as;
     bool draining = false;
+    bool ready_for_news = true;
 
 private:
     waker* ready_;

@@ -133,6 +133,24 @@ TEST_CASE("away while running: delivered in process, failed at once, or kept, an
     CHECK(bench.changes.wakes == 3);
 }
 
+TEST_CASE("what is still on its way in process when Kafka answers is counted, once") {
+    failover_bench bench;
+    bench.connected();
+    bench.away();
+    bench.memory->answer_at_once.reset();
+    bench.publish("1");
+    bench.publish("2");
+    bench.back();
+    CHECK(bench.lines.back().ends_with("; 2 events stayed in process"));
+    bench.memory->answer_all();
+    bench.time.settle();
+    bench.memory->answer_at_once = std::error_code();
+    bench.away();
+    bench.publish("3");
+    bench.back();
+    CHECK(bench.lines.back().ends_with("; 1 event stayed in process"));
+}
+
 TEST_CASE("an event waits in its line until Kafka's client holds nothing of its topic") {
     failover_bench bench;
     bench.connected();

@@ -28,7 +28,8 @@ struct carried final : publish_node {
     place where_now = place::held;
     std::size_t bytes = 0;
     std::chrono::steady_clock::time_point until = (std::chrono::steady_clock::time_point::max)();
-    unsigned pins = 0; ///< somebody still looks at it: not to be used anew
+    std::uint32_t outage = 0; ///< that it was delivered in process in
+    unsigned pins = 0;        ///< somebody still looks at it: not to be used anew
     carried* before = nullptr;
     carried* behind = nullptr;
 };

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace cobus::detail {
@@ -44,8 +45,10 @@ public:
         }
         running_ = false;
         const bool refused = static_cast<bool>(ec);
+        bool of_ours = false;
         all.each([&](partition_state& each) {
             if (each.committing >= 0) {
+                of_ours = true;
                 if (refused) {
                     finished_ = (std::max<std::size_t>)(finished_, 1); // again, not at once
                     due_ = now + (std::max)(pace_.commit_interval, std::chrono::milliseconds(100));
@@ -55,6 +58,9 @@ public:
                 each.committing = -1;
             }
         });
+        if (of_ours) { // else the assignment is over, and a refusal as it must be
+            say(refused);
+        }
     }
 
     /// Commits what is finished if it is time, or at once if `force`. True while a commit is under
@@ -96,12 +102,27 @@ public:
     }
 
 private:
+    /// Once for a run of failures, and once when it is over.
+    void say(bool refused) {
+        if (std::exchange(refused_, refused) == refused) {
+            return;
+        }
+        if (refused) {
+            host_->log(log_level::warning, "positions are not committed, and tried again until "
+                                           "they are: " +
+                                               ec.message());
+        } else {
+            host_->log(log_level::info, "positions are committed again");
+        }
+    }
+
     dispatch_host* host_;
     stream_traits pace_;
     std::vector<position> positions_;
     std::size_t finished_ = 0;
     clock::time_point due_{};
     bool running_ = false;
+    bool refused_ = false;
     std::atomic<bool> answered_{false};
 };
 

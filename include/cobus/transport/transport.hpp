@@ -95,7 +95,7 @@ struct delivery {
 enum class signal : unsigned char {
     none,     ///< nothing now; a wake follows when there is
     messages, ///< `count` deliveries were written
-    assigned, ///< `partitions` are ours from `epoch` on; messages follow after `settled`
+    assigned, ///< `partitions` are ours too from `epoch` on; messages follow after `settled`
     revoked,  ///< `partitions` go elsewhere after `settled`; finish and commit first
     lost,     ///< `partitions` are gone already; commit nothing
     closed,   ///< `close` is complete; nothing follows
@@ -153,10 +153,13 @@ public:
                         operation& done) noexcept = 0;
     /// The answer to `assigned`, `revoked` and `lost`.
     virtual void settled(std::uint32_t epoch) noexcept = 0;
-    /// Changes the topics; leads to `assigned` and `revoked` as needed.
+    /// Changes the topics; leads to `revoked` as needed, and to `assigned`, if with no partitions.
     virtual void update(const interest& wanted) noexcept = 0;
     /// The bus is stopping: from now on it wants only what would die with the process.
     virtual void drain() noexcept {}
+    /// Whether what is published from now on comes, as far as that is this stream's to say; asked
+    /// once `assigned` was settled after `update`.
+    [[nodiscard]] virtual auto receives() const noexcept -> bool { return true; }
     /// Leaves the group: `revoked` for what is assigned, then `closed`.
     virtual void close(operation& done) noexcept = 0;
     /// As destroying it, while handlers still read what was delivered: no more messages, no commit,

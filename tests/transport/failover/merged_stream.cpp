@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <atomic>
 #include <vector>
 
 using namespace cobus::testing;
@@ -22,7 +23,8 @@ const std::string* const topic = cobus::detail::intern("t");
 /// A merged stream over two scripted ones.
 struct both {
     quiet_waker ready;
-    merged_stream whole{ready};
+    std::atomic<cobus::state> at{cobus::state::connected};
+    merged_stream whole{ready, at};
     scripted_stream* kafka = nullptr;
     scripted_stream* memory = nullptr;
     std::array<delivery, 8> room{};
@@ -212,4 +214,16 @@ TEST_CASE("topics are asked of both") {
     stream->update({"g", {}});
     CHECK(bench.kafka->last_stream->topics.empty());
     CHECK(bench.memory->last_stream->topics.empty());
+}
+
+TEST_CASE("it receives when the side does that publishes go to now") {
+    both test;
+    CHECK(test.whole.receives());
+    test.kafka->ready_for_news = false;
+    CHECK_FALSE(test.whole.receives());
+    test.at = cobus::state::degraded;
+    CHECK(test.whole.receives());
+    test.at = cobus::state::connecting;
+    test.kafka->ready_for_news = true;
+    CHECK_FALSE(test.whole.receives());
 }

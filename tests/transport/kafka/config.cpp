@@ -109,3 +109,17 @@ TEST_CASE("no brokers is a setting that cannot work") {
     transport_options options;
     CHECK_THROWS_WITH_AS((void)cobus::kafka()(options), doctest::Contains("KAFKA_BROKERS"), error);
 }
+
+TEST_CASE("a property goes only to the kind of client that has a use for it") {
+    transport_options options = options_with("queued.min.messages", "4321");
+    options.properties["linger.ms"] = "77";
+    options.properties["client.rack"] = "here";
+    const conf_ptr producing = make_conf(options, role::producer);
+    const conf_ptr consuming = make_conf(options, role::consumer);
+    CHECK(property(producing.get(), "linger.ms") == "77");
+    CHECK(property(consuming.get(), "linger.ms") != "77");
+    CHECK(property(producing.get(), "queued.min.messages") != "4321");
+    CHECK(property(consuming.get(), "queued.min.messages") == "4321");
+    CHECK(property(producing.get(), "client.rack") == "here");
+    CHECK(property(consuming.get(), "client.rack") == "here");
+}

@@ -22,8 +22,9 @@ namespace cobus::detail {
 /// while one of its partitions is held, Kafka brings its signals but no messages.
 class merged_stream final : public stream {
 public:
-    explicit merged_stream(waker& ready)
-        : ready_(&ready), kafka_ready_(ready), memory_ready_(ready) {}
+    /// `at`: of the bus, which says the way that publishes take; lives longer.
+    merged_stream(waker& ready, const std::atomic<state>& at)
+        : ready_(&ready), at_(&at), kafka_ready_(ready), memory_ready_(ready) {}
 
     [[nodiscard]] auto kafka_ready() noexcept -> waker& { return kafka_ready_; }
     [[nodiscard]] auto memory_ready() noexcept -> waker& { return memory_ready_; }
@@ -97,6 +98,17 @@ public:
     void update(const interest& wanted) noexcept override {
         kafka_.from->update(wanted);
         memory_.from->update(wanted);
+    }
+    /// On the way that events take now; not while it is undecided.
+    [[nodiscard]] auto receives() const noexcept -> bool override {
+        switch (at_->load(std::memory_order_acquire)) {
+        case state::connecting:
+            return false;
+        case state::connected:
+            return kafka_.from->receives();
+        default:
+            return memory_.from->receives();
+        }
     }
     void drain() noexcept override {
         draining_ = true;
@@ -215,6 +227,7 @@ private:
     }
 
     waker* ready_;
+    const std::atomic<state>* at_;
     news kafka_ready_; // before the streams, which may wake until they are gone
     news memory_ready_;
     side kafka_;

@@ -8,6 +8,7 @@
 #include "runtime.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -65,6 +66,7 @@ public:
                 item->completed = &inner_completed;
                 item->until = until;
                 lines_.enter(line, *item, place_on(way));
+                stays(*item);
             }
         }
         if (way == step::refuse) {
@@ -104,6 +106,7 @@ public:
             mine = with->withdraw(*item);
             const std::lock_guard lock(guard_);
             if (mine) {
+                stays_not(*item);
                 lines_.give_up(*item);
             }
             lines_.unpin(*item);
@@ -118,7 +121,9 @@ public:
         {
             const std::lock_guard lock(guard_);
             gate_ = now.what;
-            stayed = std::exchange(stayed_, 0);
+            at_.store(now.what, std::memory_order_release);
+            stayed = std::exchange(stayed_, 0); // those under way included
+            ++outage_;
         }
         {
             const std::lock_guard lock(health_guard_);
@@ -133,6 +138,9 @@ public:
         const std::lock_guard lock(health_guard_);
         return health_;
     }
+
+    /// The state alone.
+    [[nodiscard]] auto at() const noexcept -> const std::atomic<state>& { return at_; }
 
     /// Takes no new ones, delivers nothing in process any more, and ends at `deadline` what waits.
     void stop(clock::time_point deadline) noexcept {
@@ -195,6 +203,7 @@ private:
         if (how == taken::full) {
             {
                 const std::lock_guard lock(guard_);
+                stays_not(item);
                 lines_.give_up(item);
             }
             runtime_.wake();
@@ -222,9 +231,10 @@ private:
                 lines_.move(item, place::returned);
             } else {
                 if (item.where_now == place::in_memory && !item.ec) {
-                    ++stayed_;
                     item.where.degraded(true);
                     item.where.way(path::memory, false);
+                } else {
+                    stays_not(item);
                 }
                 outer = &lines_.give_up(item);
             }
@@ -243,6 +253,20 @@ private:
         }
         // A client that refuses at once would be asked again at once, and so on.
         return item.when_away == policy::deliver || (item.when_away == policy::wait && !at_once);
+    }
+
+    /// It is delivered in process, and counted for the outage that is.
+    void stays(carried& item) noexcept {
+        if (item.where_now == place::in_memory) {
+            ++stayed_;
+            item.outage = outage_;
+        }
+    }
+    /// Not after all. What was told already stays told.
+    void stays_not(const carried& item) noexcept {
+        if (item.where_now == place::in_memory && item.outage == outage_) {
+            --stayed_;
+        }
     }
 
     void refuse(publish_node& node) const noexcept {
@@ -273,6 +297,7 @@ private:
             } else {
                 line.sending(true); // until it has arrived, nothing may take the direct way
                 lines_.move(*next, place_on(way));
+                stays(*next);
             }
         }
         if (way == step::refuse) {
@@ -352,7 +377,9 @@ private:
     spin_lock guard_;
     failover_lines lines_;
     state gate_ = state::connecting;
-    std::uint64_t stayed_ = 0;
+    std::atomic<state> at_{state::connecting}; ///< the same, for others
+    std::uint64_t stayed_ = 0;                 ///< in process, in the state that is
+    std::uint32_t outage_ = 0;                 ///< counts the states
     bool open_ = false;
     std::optional<clock::time_point> stop_at_;
 

@@ -4,6 +4,7 @@
 #include "../../log.hpp"
 #include "../options.hpp"
 #include "handle.hpp"
+#include "property_roles.hpp"
 
 #include <algorithm>
 #include <array>
@@ -15,8 +16,6 @@
 #include <vector>
 
 namespace cobus::detail::kafka {
-
-enum class role : unsigned char { producer, consumer };
 
 /// Values of these never appear in a message of ours.
 [[nodiscard]] inline auto is_secret(std::string_view property) noexcept -> bool {
@@ -182,7 +181,9 @@ private:
         }
     }
     for (const auto& [name, value] : options.properties) {
-        made.set_given(name, value);
+        if (property_roles::suits(name, as)) { // what is the other's is no mistake
+            made.set_given(name, value);
+        }
     }
     for (const auto& [name, value] : reserved(as)) {
         made.set(name, value);

@@ -5,20 +5,24 @@
 #include "alarm.hpp"
 #include "assignment.hpp"
 #include "client.hpp"
+#include "commit.hpp"
 #include "leave.hpp"
 #include "rebalances.hpp"
 #include "received.hpp"
+#include "start_positions.hpp"
+#include "topic_search.hpp"
 
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 namespace cobus::detail::kafka {
 
@@ -33,13 +37,15 @@ public:
                     conf_ptr conf, const interest& wanted, waker& ready)
         : watch_(std::move(watch)),
           gate_(ready),
+          first_(first_position(property(conf.get(), "auto.offset.reset"))),
           client_(std::make_shared<client>(role::consumer, std::move(conf),
                                            RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR |
                                                RD_KAFKA_EVENT_REBALANCE |
                                                RD_KAFKA_EVENT_OFFSET_COMMIT,
                                            watch_)),
           partitions_(client_->get(), gate_),
-          rebalances_(*client_, partitions_),
+          rebalances_(client_, partitions_, gate_, first_),
+          search_(std::make_shared<topic_search>(gate_)),
           keep_alive_(std::make_shared<alarm>(executor, tick_)) {
         rd_kafka_poll_set_consumer(client_->get());
         queue_.reset(rd_kafka_queue_get_consumer(client_->get()));
@@ -54,8 +60,8 @@ public:
         if (over_) {
             return polled();
         }
-        keep_polling();
         try {
+            keep_polling();
             serve();
             if (const polled told = tell(); told.what != signal::none) {
                 return told;
@@ -83,10 +89,15 @@ public:
 
     void update(const interest& wanted) noexcept override {
         try {
+            owes_answer_ = true;
             subscribe_to(wanted);
         } catch (...) {
             watch_->log(log_level::error, "no memory to change the subscription");
         }
+    }
+
+    [[nodiscard]] auto receives() const noexcept -> bool override {
+        return partitions_.size() > 0 && search_->settled(partitions_, clock::now());
     }
 
     void close(operation& done) noexcept override {
@@ -126,13 +137,18 @@ private:
 
     void subscribe_to(const interest& wanted) {
         unwrap_ = wanted.unwrap;
-        if (wanted.topics.empty()) {
+        topics_ = wanted.topics;
+        search_->want(topics_, clock::now());
+        if (topics_.empty()) {
             rd_kafka_unsubscribe(client_->get());
             return;
         }
+        subscribe();
+    }
+    void subscribe() {
         const partition_list_ptr list(
-            rd_kafka_topic_partition_list_new(static_cast<int>(wanted.topics.size())));
-        for (const std::string* topic : wanted.topics) {
+            rd_kafka_topic_partition_list_new(static_cast<int>(topics_.size())));
+        for (const std::string* topic : topics_) {
             rd_kafka_topic_partition_list_add(list.get(), topic->c_str(), RD_KAFKA_PARTITION_UA);
         }
         const rd_kafka_resp_err_t code = rd_kafka_subscribe(client_->get(), list.get());
@@ -147,13 +163,24 @@ private:
         keep_alive_->silence();
         rd_kafka_queue_cb_event_enable(queue_.get(), nullptr, nullptr);
         partitions_.silence();
+        rebalances_.silence();
+        search_->silence();
     }
-    void keep_polling() noexcept {
+    void keep_polling() {
         const auto now = clock::now();
-        if (now >= next_tick_) {
+        const bool tick = now >= next_tick_;
+        if (tick) {
             next_tick_ = now + keep_alive_interval;
             keep_alive_->set(next_tick_);
         }
+        if ((tick || search_->has_news()) && closing_ == nullptr &&
+            search_->look(client_, partitions_, now, is_eager())) {
+            subscribe();
+        }
+    }
+    [[nodiscard]] auto is_eager() const noexcept -> bool {
+        const char* protocol = rd_kafka_rebalance_protocol(client_->get());
+        return protocol != nullptr && std::string_view(protocol) == "EAGER";
     }
 
     // --- events of the client
@@ -190,6 +217,12 @@ private:
     auto tell() -> polled {
         polled what = rebalances_.next();
         if (what.what != signal::none) {
+            owes_answer_ = owes_answer_ && what.what != signal::assigned;
+            return what;
+        }
+        if (owes_answer_ && receives()) { // the change needed no new partition
+            owes_answer_ = false;
+            what.what = signal::assigned;
             return what;
         }
         if (closed_ || (closing_ != nullptr && clock::now() >= close_by_)) {
@@ -225,6 +258,9 @@ private:
             watch_->error(code, reason);
             break;
         default:
+            if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+                search_->missed();
+            }
             say_once(code, reason);
             break;
         }
@@ -300,21 +336,12 @@ private:
         done->ec = commit_error(event);
         done->completed(*done);
     }
-    [[nodiscard]] static auto commit_error(rd_kafka_event_t* event) -> std::error_code {
-        rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-        const auto* list = rd_kafka_event_topic_partition_list(event);
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && list != nullptr) {
-            for (const auto& each : std::span(list->elems, static_cast<std::size_t>(list->cnt))) {
-                code = each.err != RD_KAFKA_RESP_ERR_NO_ERROR ? each.err : code;
-            }
-        }
-        return code == RD_KAFKA_RESP_ERR__NO_OFFSET ? std::error_code() : code_of(code);
-    }
 
     static constexpr std::size_t batch = 64;
 
     std::shared_ptr<cluster_watch> watch_;
     stream_gate gate_;
+    std::optional<std::int64_t> first_;
     tick_waker tick_{gate_};
     std::shared_ptr<client> client_;
     queue_ptr queue_;
@@ -322,6 +349,9 @@ private:
     received_list messages_;
     unwrapping unwrap_ = nullptr;
     rebalances rebalances_;
+    std::shared_ptr<topic_search> search_;
+    std::vector<const std::string*> topics_; ///< wanted
+    bool owes_answer_ = false;               ///< to an `update`
     std::shared_ptr<alarm> keep_alive_;
     clock::time_point next_tick_{};
     operation* closing_ = nullptr;
@@ -338,25 +368,7 @@ inline void consumer_stream::commit(std::span<const position> positions, std::ui
                                     operation& done) noexcept {
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__STATE;
     try {
-        const partition_list_ptr list(
-            rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
-        for (const position& each : positions) {
-            const source* found = partitions_.find(each.where);
-            if (found == nullptr || found->epoch != epoch) {
-                continue; // of an assignment that is over
-            }
-            auto* element = rd_kafka_topic_partition_list_add(list.get(), each.where.topic->c_str(),
-                                                              each.where.partition);
-            element->offset = each.offset;
-            if (!each.metadata.empty()) {
-                // The list frees it with free(). NOLINTNEXTLINE(cppcoreguidelines-no-malloc)
-                element->metadata = std::malloc(each.metadata.size());
-                if (element->metadata != nullptr) {
-                    std::memcpy(element->metadata, each.metadata.data(), each.metadata.size());
-                    element->metadata_size = each.metadata.size();
-                }
-            }
-        }
+        const partition_list_ptr list = commit_list(positions, partitions_, epoch);
         if (list->cnt > 0 && !over_) {
             code = rd_kafka_commit_queue(client_->get(), list.get(), queue_.get(), nullptr, &done);
         }

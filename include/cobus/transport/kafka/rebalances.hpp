@@ -5,10 +5,13 @@
 #include "assignment.hpp"
 #include "client.hpp"
 #include "handle.hpp"
+#include "start_positions.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,8 +24,22 @@ namespace cobus::detail::kafka {
 /// librdkafka waits too: it goes on when it is told to assign or to give up.
 class rebalances {
 public:
-    rebalances(client& of, assignment& partitions) noexcept
-        : client_(&of), partitions_(&partitions) {}
+    /// `first`: where a group begins that has no position yet, if that is to be looked up.
+    rebalances(std::shared_ptr<client> of, assignment& partitions, stream_gate& gate,
+               std::optional<std::int64_t> first) noexcept
+        : client_(std::move(of)), partitions_(&partitions), gate_(&gate), first_(first) {}
+    rebalances(const rebalances&) = delete;
+    auto operator=(const rebalances&) -> rebalances& = delete;
+    ~rebalances() { silence(); }
+
+    /// The gate is not woken any more.
+    void silence() noexcept {
+        for (const rebalance& each : waiting_) {
+            if (each.start) {
+                each.start->silence();
+            }
+        }
+    }
 
     void add(event_ptr event) {
         rebalance made;
@@ -38,6 +55,13 @@ public:
                 made.partitions.push_back({intern(each.topic), each.partition});
             }
         }
+        if (made.what == signal::assigned && !made.partitions.empty() && first_) {
+            made.start = std::make_shared<start_positions>(
+                partition_list_ptr(rd_kafka_topic_partition_list_copy(
+                    rd_kafka_event_topic_partition_list(event.get()))),
+                *gate_);
+            made.start->find(client_, *first_);
+        }
         made.event = std::move(event);
         waiting_.push_back(std::move(made));
     }
@@ -49,7 +73,7 @@ public:
             waiting_.pop_front();
         }
         polled what;
-        if (waiting_.empty() || waiting_.front().told) {
+        if (waiting_.empty() || waiting_.front().told || !waiting_.front().may_be_told()) {
             return what;
         }
         rebalance& first = waiting_.front();
@@ -79,6 +103,12 @@ private:
         std::uint32_t epoch = 0;
         bool told = false;
         std::vector<topic_partition> partitions;
+        std::shared_ptr<start_positions> start; ///< of an assignment
+
+        [[nodiscard]] auto may_be_told() const noexcept -> bool { return !start || start->known(); }
+        [[nodiscard]] auto list() const noexcept -> const rd_kafka_topic_partition_list_t* {
+            return start ? start->partitions() : rd_kafka_event_topic_partition_list(event.get());
+        }
     };
 
     void stop_reading(const rebalance& of) noexcept {
@@ -96,8 +126,7 @@ private:
                 partitions_->add(each, next.epoch);
             }
         }
-        const rd_kafka_resp_err_t code =
-            tell(assign, rd_kafka_event_topic_partition_list(next.event.get()));
+        const rd_kafka_resp_err_t code = tell(assign, next.list());
         if (!assign) {
             for (const topic_partition& each : next.partitions) {
                 partitions_->remove(each);
@@ -121,8 +150,10 @@ private:
         return refused ? rd_kafka_error_code(refused.get()) : RD_KAFKA_RESP_ERR_NO_ERROR;
     }
 
-    client* client_;
+    std::shared_ptr<client> client_;
     assignment* partitions_;
+    stream_gate* gate_;
+    std::optional<std::int64_t> first_;
     std::deque<rebalance> waiting_;
     std::uint32_t epoch_ = 0;
 };

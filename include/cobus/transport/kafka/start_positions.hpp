@@ -1,0 +1,134 @@
+#pragma once
+
+#include "assignment.hpp"
+#include "client.hpp"
+#include "handle.hpp"
+#include "helper_thread.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace cobus::detail::kafka {
+
+/// Where a group without a committed position begins, by `auto.offset.reset`; nothing when that is
+/// an error.
+[[nodiscard]] inline auto first_position(const std::string& reset) -> std::optional<std::int64_t> {
+    if (reset == "error") {
+        return std::nullopt;
+    }
+    const bool end = reset == "latest" || reset == "largest" || reset == "end";
+    return end ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+}
+
+/// The partitions of a new assignment with the positions to begin at. Where the group has none yet,
+/// it is looked up and committed before the first message is read: from then on nothing that is
+/// published is missed, also by a group that starts at the latest and crashes before it commits.
+///
+/// librdkafka only has blocking calls for this, so the helper thread makes them. What cannot be
+/// found out in time is left to librdkafka.
+class start_positions : public std::enable_shared_from_this<start_positions> {
+public:
+    start_positions(partition_list_ptr partitions, stream_gate& gate) noexcept
+        : partitions_(std::move(partitions)), gate_(&gate) {}
+
+    /// Begins; the gate is woken when it is `known`.
+    void find(std::shared_ptr<client> of, std::int64_t first) noexcept {
+        const bool runs =
+            helper_thread::run([self = shared_from_this(), of = std::move(of), first] {
+                self->look_up(*of, first);
+                self->tell();
+            });
+        if (!runs) {
+            tell();
+        }
+    }
+    [[nodiscard]] auto known() const noexcept -> bool {
+        return known_.load(std::memory_order_acquire);
+    }
+    /// Once it is known.
+    [[nodiscard]] auto partitions() const noexcept -> const rd_kafka_topic_partition_list_t* {
+        return partitions_.get();
+    }
+    /// The gate is going.
+    void silence() noexcept {
+        const std::lock_guard lock(guard_);
+        gate_ = nullptr;
+    }
+
+private:
+    static constexpr std::chrono::milliseconds limit{3000};
+    static constexpr int limit_ms = static_cast<int>(limit.count());
+
+    void look_up(client& of, std::int64_t first) noexcept {
+        const partition_list_ptr fresh = never_committed(of, first);
+        if (!fresh || fresh->cnt == 0 ||
+            rd_kafka_offsets_for_times(of.get(), fresh.get(), limit_ms) !=
+                RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return;
+        }
+        const partition_list_ptr found(rd_kafka_topic_partition_list_new(fresh->cnt));
+        for (const auto& each : std::span(fresh->elems, static_cast<std::size_t>(fresh->cnt))) {
+            if (each.err == RD_KAFKA_RESP_ERR_NO_ERROR && each.offset >= 0) {
+                rd_kafka_topic_partition_list_add(found.get(), each.topic, each.partition)->offset =
+                    each.offset;
+                rd_kafka_topic_partition_list_set_offset(partitions_.get(), each.topic,
+                                                         each.partition, each.offset);
+            }
+        }
+        if (found->cnt > 0) {
+            commit(of, found.get());
+        }
+    }
+    /// Those that the group has no position for, with what to ask for in its place.
+    [[nodiscard]] auto never_committed(client& of, std::int64_t first) const noexcept
+        -> partition_list_ptr {
+        const partition_list_ptr all(rd_kafka_topic_partition_list_copy(partitions_.get()));
+        if (rd_kafka_committed(of.get(), all.get(), limit_ms) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return nullptr;
+        }
+        partition_list_ptr fresh(rd_kafka_topic_partition_list_new(all->cnt));
+        for (const auto& each : std::span(all->elems, static_cast<std::size_t>(all->cnt))) {
+            if (each.err == RD_KAFKA_RESP_ERR_NO_ERROR && each.offset < 0) {
+                rd_kafka_topic_partition_list_add(fresh.get(), each.topic, each.partition)->offset =
+                    first;
+            }
+        }
+        return fresh;
+    }
+    /// Not librdkafka's own waiting commit, which may wait for ever.
+    static void commit(client& of, const rd_kafka_topic_partition_list_t* positions) noexcept {
+        const queue_ptr answers(rd_kafka_queue_new(of.get()));
+        rd_kafka_resp_err_t code =
+            rd_kafka_commit_queue(of.get(), positions, answers.get(), nullptr, nullptr);
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            const event_ptr answer(rd_kafka_queue_poll(answers.get(), limit_ms));
+            code = answer ? rd_kafka_event_error(answer.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+        }
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            of.watch().log(log_level::debug, "the group's first position was not committed: " +
+                                                 std::string(rd_kafka_err2str(code)));
+        }
+    }
+    void tell() noexcept {
+        known_.store(true, std::memory_order_release);
+        const std::lock_guard lock(guard_);
+        if (gate_ != nullptr) {
+            gate_->wake();
+        }
+    }
+
+    partition_list_ptr partitions_;
+    std::atomic<bool> known_{false};
+    std::mutex guard_;
+    stream_gate* gate_;
+};
+
+} // namespace cobus::detail::kafka
