@@ -48,12 +48,13 @@ public:
         assigned_ = false;
         stream_->update(wanted);
     }
-    /// Whether an assignment came since the last announcement, and messages would come.
+    /// Whether messages would come that are published from now on.
     [[nodiscard]] auto assigned() const noexcept -> bool {
         return assigned_ && stream_ != nullptr && stream_->receives();
     }
     void handlers(const std::vector<std::shared_ptr<registration>>& all) {
-        runner_.handlers(all), matches_.reset(all);
+        runner_.handlers(all);
+        matches_.reset(all);
     }
     /// A handler is going: what waits for it counts as done by it.
     void drop_handler(registration& gone) {

@@ -31,6 +31,12 @@ public:
         asking_ = make_conf(asking, role::producer);
     }
 
+    /// Another client took the place of the first.
+    void use(std::shared_ptr<client> of, rd_kafka_queue_t* results) {
+        const std::lock_guard lock(guard_);
+        client_ = std::move(of);
+        results_ = results;
+    }
     /// At the first use of a topic.
     void want(const std::string* topic) {
         const std::lock_guard lock(guard_);

@@ -1,23 +1,24 @@
 #pragma once
 
 #include "admin.hpp"
-#include "alarm.hpp"
 #include "client.hpp"
 #include "envelope.hpp"
+#include "renewal.hpp"
 #include "report.hpp"
 #include "serial_post.hpp"
-#include "topics.hpp"
+#include "session.hpp"
+#include "silence.hpp"
+#include "under_way.hpp"
 #include "waiting_line.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <new>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -35,54 +36,48 @@ public:
           wait_limit_(options.wait_limit),
           watch_(std::move(watch)),
           lingers_(property(conf.get(), "linger.ms") != "0"),
-          client_(std::make_shared<client>(role::producer, std::move(conf),
-                                           RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR, watch_)),
-          queue_(rd_kafka_queue_get_main(client_->get())),
+          conf_(std::move(conf)),
+          session_(std::make_unique<session>(conf_ptr(rd_kafka_conf_dup(conf_.get())), watch_)),
           creates_(options.create_topics),
-          admin_(client_, queue_.get(), options),
-          alarm_(std::make_shared<alarm>(options.executor, *this)) {}
-
-    ~producer() override {
-        topics_.clear();
-        queue_.reset();
-    }
+          admin_(session_->owner(), session_->queue(), options),
+          alarm_(std::make_shared<alarm>(options.executor, *this)),
+          silence_(*watch_) {}
 
     /// From now on events are served, and `done` is told when the state is decided.
     void open(waker& state_changed, operation& done) {
         state_changed_ = &state_changed;
         started_ = &done;
         watch_->start(*this);
-        rd_kafka_queue_cb_event_enable(queue_.get(), &on_event, static_cast<waker*>(this));
+        session_->wakes(*this);
         wake();
     }
 
     /// Nothing of the outside is reached after this.
     void silence() noexcept {
-        rd_kafka_queue_cb_event_enable(queue_.get(), nullptr, nullptr);
-        close();
-        alarm_->silence();
+        close(); // first, because a run may put another session in the place of this one
+        session_->silence();
+        alarm_.silence();
     }
 
     [[nodiscard]] auto publish(publish_node& node, bool may_wait) noexcept -> taken {
-        const std::uint64_t before = under_way_.fetch_add(1, std::memory_order_acq_rel);
-        if ((before & closed_bit) != 0) {
+        const under_way::entry how = under_way_.enter();
+        if (how == under_way::entry::refused) {
             node.ec = errc::closed;
-            left(1);
+            leave(false);
             return taken::done;
         }
-        if ((before & ~closed_bit) == 0) {
-            busy_since_.store(clock::now().time_since_epoch().count());
+        if (how == under_way::entry::first) {
+            silence_.begins();
         }
-        taken what = line_.empty() ? produce(node) : taken::full;
+        taken what = line_.empty() && !renewing_.load() ? produce(node) : taken::full;
         if (what == taken::full && may_wait) {
             line_.push(node);
             what = taken::pending;
             wake(); // room may have come before the node was in line
         }
-        if (what != taken::pending) {
-            left(1);
-        } else {
-            watch_silence();
+        leave(what == taken::pending);
+        if (what == taken::pending && silence_.needs_look()) {
+            wake();
         }
         return what;
     }
@@ -101,7 +96,7 @@ public:
             stopping_ = &done;
             deadline_ = deadline;
         }
-        under_way_.fetch_or(closed_bit, std::memory_order_acq_rel);
+        under_way_.close();
         wake();
     }
 
@@ -112,16 +107,8 @@ public:
         }
     }
 
-    [[nodiscard]] auto handle() const noexcept -> rd_kafka_t* { return client_->get(); }
-    /// Messages that librdkafka holds, and reports that nobody read.
-    [[nodiscard]] auto held() const noexcept -> int { return rd_kafka_outq_len(client_->get()); }
-
 private:
-    static constexpr std::uint64_t closed_bit = std::uint64_t{1} << 63U;
     static constexpr int events_per_run = 64;
-    static constexpr std::chrono::milliseconds watch_on{1000};
-
-    static void on_event(rd_kafka_t* /*client*/, void* self) { static_cast<waker*>(self)->wake(); }
 
     // --- publishing
 
@@ -142,8 +129,7 @@ private:
             // that timed out there could come back behind younger ones only.
             const auto keep = node.when_away == policy::wait ? wait_limit_ : client_default;
             bool first_use = false;
-            rd_kafka_topic_t* topic =
-                topics_.find(client_->get(), content.interned_topic(), keep, first_use);
+            rd_kafka_topic_t* topic = session_->topic(content.interned_topic(), keep, first_use);
             if (topic == nullptr) {
                 node.ec = errc::no_topic;
                 return taken::done;
@@ -153,7 +139,12 @@ private:
             }
             node.where.id(content.id());
             node.where.topic(content.interned_topic());
-            return hand_over(node, topic, out);
+            const taken what = session_->send(node, topic, out);
+            if (what == taken::done && node.ec == errc::fatal && !gave_up_.load()) {
+                node.ec.clear(); // the runs are about to hear of it, and make another client
+                return taken::full;
+            }
+            return what;
         } catch (const std::bad_alloc&) {
             node.ec = std::make_error_code(std::errc::not_enough_memory);
         } catch (...) { // a user's encoder
@@ -162,67 +153,35 @@ private:
         return taken::done;
     }
 
-    /// The payload is copied: a bus may be destroyed while librdkafka still holds the message.
-    [[nodiscard]] auto hand_over(publish_node& node, rd_kafka_topic_t* topic, encoded& out) noexcept
-        -> taken {
-        const auto key = node.content->key();
-        const char* key_data = nullptr;
-        const std::size_t key_size = key ? key->size() : 0;
-        if (key) {
-            key_data = key->data() != nullptr ? key->data() : "";
-        }
-        const char* payload = out.null_payload ? nullptr : out.payload.data();
-        if (!out.null_payload && payload == nullptr) {
-            payload = "";
-        }
-        // The macros for these pairs cast as C does.
-        const rd_kafka_resp_err_t code = rd_kafka_producev(
-            client_->get(), RD_KAFKA_VTYPE_RKT, topic, RD_KAFKA_VTYPE_PARTITION, node.partition,
-            RD_KAFKA_VTYPE_MSGFLAGS, RD_KAFKA_MSG_F_COPY, RD_KAFKA_VTYPE_VALUE, payload,
-            out.payload.size(), RD_KAFKA_VTYPE_KEY, key_data, key_size, RD_KAFKA_VTYPE_TIMESTAMP,
-            std::int64_t{node.content->time().time_since_epoch().count()}, RD_KAFKA_VTYPE_HEADERS,
-            out.headers.get(), RD_KAFKA_VTYPE_OPAQUE, static_cast<void*>(&node),
-            RD_KAFKA_VTYPE_END);
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            // librdkafka's now. NOLINTNEXTLINE(bugprone-unused-return-value)
-            (void)out.headers.release();
-            return taken::pending;
-        }
-        if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-            return taken::full;
-        }
-        node.ec = publish_error(code);
-        return taken::done;
-    }
-
     // --- on the executor
 
     auto drain() noexcept -> bool override {
         const bool more = serve_events();
-        line_.serve([this](publish_node& node) { return produce(node); },
-                    [this](publish_node& node) {
-                        node.completed(node);
-                        left(1);
-                    });
-        mind_silence(clock::now());
+        if (rd_kafka_fatal_error(session_->get(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            failed();
+        }
+        if (renewing_.load()) {
+            renew();
+        }
+        if (!renewing_.load()) {
+            line_.serve([this](publish_node& node) { return produce(node); },
+                        [this](publish_node& node) { ended(node); });
+        }
+        if (silence_.look(under_way_, clock::now(), alarm_)) {
+            wake();
+        }
+        if (renewing_.load()) {
+            alarm_.at(clock::now() + std::chrono::milliseconds(10));
+        }
         tell_state();
         finish_stop();
-        set_alarm();
+        alarm_.set();
         return more;
-    }
-    /// An alarm that comes too early does no harm, so it is not put off.
-    void set_alarm() noexcept {
-        if (due_ < alarm_due_ || alarm_due_ <= clock::now()) {
-            alarm_due_ = due_;
-            if (due_ != (clock::time_point::max)()) {
-                alarm_->set(due_);
-            }
-        }
     }
 
     auto serve_events() noexcept -> bool {
         for (int i = 0; i < events_per_run; ++i) {
-            const event_ptr event(rd_kafka_queue_poll(queue_.get(), 0));
+            const event_ptr event(rd_kafka_queue_poll(session_->queue(), 0));
             if (!event) {
                 return false;
             }
@@ -231,7 +190,7 @@ private:
                 reports(event.get());
                 break;
             case RD_KAFKA_EVENT_ERROR:
-                read_error(client_->get(), event.get(), *watch_);
+                read_error(session_->get(), event.get(), *watch_);
                 break;
             case RD_KAFKA_EVENT_CREATETOPICS_RESULT:
                 admin_.answered(event.get());
@@ -244,12 +203,83 @@ private:
     }
     void reports(rd_kafka_event_t* event) noexcept {
         std::uint64_t count = 0;
-        while (const rd_kafka_message_t* report = rd_kafka_event_message_next(event)) {
-            publish_node& node = read_report(*report);
+        each_report(event, [&](const rd_kafka_message_t& report) {
+            publish_node& node = read_report(report);
+            if (renewing_.load() && !under_way_.closed() && goes_again(report)) {
+                node.ec.clear();
+                again_.push(node);
+                return;
+            }
             ++count;
             node.completed(node);
-        }
+        });
         left(count);
+    }
+    void ended(publish_node& node) noexcept {
+        node.completed(node);
+        left(1);
+    }
+
+    // --- after a fatal error
+
+    /// The client sends nothing any more. Everything that it has comes back; then another one takes
+    /// its place and gets first what was certainly not sent.
+    void failed() noexcept {
+        if (renewing_.load() || gave_up_) {
+            return;
+        }
+        std::array<char, 512> reason{};
+        const rd_kafka_resp_err_t cause =
+            rd_kafka_fatal_error(session_->get(), reason.data(), reason.size());
+        if (under_way_.closed() || !limit_.may_renew(clock::now())) {
+            gave_up_ = true;
+            watch_->fatal(cause, reason.data());
+            return;
+        }
+        watch_->log(log_level::error,
+                    "the producer failed and is replaced: " + std::string(reason.data()));
+        renewing_.store(true);
+        purge();
+    }
+    void purge() noexcept {
+        rd_kafka_purge(session_->get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                            RD_KAFKA_PURGE_F_NON_BLOCKING);
+    }
+    void renew() noexcept {
+        // Publishers that come from now on see `renewing_` and wait in line.
+        if (!replaced_ && (under_way_.inside() || session_->held() > 0)) {
+            purge(); // what slipped in before it failed
+            return;
+        }
+        if (!replaced_) {
+            replace();
+        }
+        while (!again_.empty()) {
+            publish_node& node = again_.front();
+            publish_node* next = node.next;
+            const taken what = produce(node);
+            if (what == taken::full) {
+                return;
+            }
+            again_.drop_front(next);
+            if (what == taken::done) {
+                ended(node);
+            }
+        }
+        replaced_ = false;
+        renewing_.store(false);
+    }
+    void replace() noexcept {
+        replaced_ = true;
+        try {
+            auto next = std::make_unique<session>(conf_ptr(rd_kafka_conf_dup(conf_.get())), watch_);
+            next->wakes(*this);
+            admin_.use(next->owner(), next->queue());
+            session_ = std::move(next);
+        } catch (...) { // the old one stays, and refuses every message
+            gave_up_ = true;
+            watch_->fatal(RD_KAFKA_RESP_ERR__FATAL, "no other producer could be made");
+        }
     }
 
     /// Tells who waits for the start, and who follows the state.
@@ -268,36 +298,16 @@ private:
         }
     }
 
-    /// While publishes are under way, answers are due: has the executor look after them. Looks on
-    /// for a second after the last, so that publishing one by one posts nothing.
-    void watch_silence() noexcept {
-        if (!watching_.load(std::memory_order_relaxed) &&
-            !watching_.exchange(true, std::memory_order_acq_rel)) {
-            wake();
-        }
-    }
-    void mind_silence(clock::time_point now) noexcept {
-        std::optional<clock::time_point> waiting;
-        if ((under_way_.load(std::memory_order_seq_cst) & ~closed_bit) != 0) {
-            waiting = clock::time_point(clock::duration(busy_since_.load()));
-            watch_until_ = now + watch_on;
-        } else if (now >= watch_until_) {
-            watching_.store(false, std::memory_order_seq_cst);
-            if ((under_way_.load(std::memory_order_seq_cst) & ~closed_bit) != 0) {
-                watch_silence(); // one came in between
-            }
-        }
-        due_ = watch_->tick(waiting);
-        if (!waiting && now < watch_until_) {
-            due_ = (std::min)(due_, watch_until_);
-        }
-    }
-
     // --- the end
 
     /// Nodes ended; the last one ends the stop.
     void left(std::uint64_t count) noexcept {
-        if (under_way_.fetch_sub(count, std::memory_order_acq_rel) == (closed_bit | count)) {
+        if (under_way_.drop(count)) {
+            wake();
+        }
+    }
+    void leave(bool node_stays) noexcept {
+        if (under_way_.leave(node_stays)) {
             wake();
         }
     }
@@ -309,12 +319,12 @@ private:
                 return;
             }
             const auto now = clock::now();
-            if (under_way_.load(std::memory_order_acquire) == closed_bit) {
+            if (under_way_.over()) {
                 done = std::exchange(stopping_, nullptr);
             } else if (now >= deadline_) {
                 give_up();
             } else {
-                due_ = (std::min)(due_, deadline_);
+                alarm_.at(deadline_);
                 send_lingering(now);
             }
         }
@@ -333,8 +343,8 @@ private:
         }
         constexpr std::chrono::milliseconds flush_time(1000);
         flush_again_ = now + flush_time;
-        due_ = (std::min)(due_, flush_again_);
-        (void)helper_thread::run([client = client_, flush_time] {
+        alarm_.at(flush_again_);
+        (void)helper_thread::run([client = session_->owner(), flush_time] {
             rd_kafka_flush(client->get(), static_cast<int>(flush_time.count()));
         });
     }
@@ -345,39 +355,40 @@ private:
                 node.ec = errc::timed_out;
                 return taken::done;
             },
-            [this](publish_node& node) {
-                node.completed(node);
-                left(1);
-            });
-        rd_kafka_purge(client_->get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-                                           RD_KAFKA_PURGE_F_NON_BLOCKING);
-        due_ = (std::min)(due_, clock::now() + std::chrono::milliseconds(100));
+            [this](publish_node& node) { ended(node); });
+        again_.drain([this](publish_node& node) {
+            node.ec = errc::timed_out;
+            ended(node);
+        });
+        purge();
+        alarm_.at(clock::now() + std::chrono::milliseconds(100));
     }
 
     wire how_;
     std::chrono::milliseconds wait_limit_;
     std::shared_ptr<cluster_watch> watch_;
     bool lingers_;
-    std::shared_ptr<client> client_;
-    queue_ptr queue_;
+    conf_ptr conf_; ///< of each session
+    /// Used by a publisher while it counts as inside and `renewing_` is false, and else by the
+    /// runs.
+    std::unique_ptr<session> session_;
     bool creates_;
     admin admin_;
-    topics topics_;
     waiting_line line_;
-    std::shared_ptr<alarm> alarm_;
+    due_alarm alarm_;
+    silence_watch silence_;
     waker* state_changed_ = nullptr;
     operation* started_ = nullptr;
 
-    std::atomic<std::uint64_t> under_way_{
-        0}; ///< nodes that are ours, and whether new ones are refused
-    std::atomic<std::int64_t> busy_since_{0}; ///< when the first of them came
-    std::atomic<bool> watching_{false};
+    under_way under_way_;
+    std::atomic<bool> gave_up_{false};  ///< the client failed for good
+    std::atomic<bool> renewing_{false}; ///< a client failed; publishers wait in line
 
     // Of the executor's runs.
+    renewal_limit limit_;
+    unsent again_;
+    bool replaced_ = false; ///< there is another client, and `again_` goes to it
     link told_ = link::connecting;
-    clock::time_point watch_until_{};
-    clock::time_point due_ = (clock::time_point::max)();
-    clock::time_point alarm_due_ = (clock::time_point::max)();
 
     std::mutex stop_guard_;
     operation* stopping_ = nullptr;
