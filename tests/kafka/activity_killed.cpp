@@ -174,11 +174,15 @@ struct death {
     std::map<int, std::int64_t> committed; ///< afterwards
 };
 
-/// The events that were begun again after a kill, and had no reason to.
+/// The events that were begun again and had no reason to: reasons are that they had ended shortly
+/// before a kill, and that none of the commits since had them.
 [[nodiscard]] auto unfounded(const journal& all, const std::vector<death>& kills) -> std::size_t {
-    constexpr std::int64_t commit_pause =
-        2'500'000; // commits are each second; one may be under way
-    std::map<place, std::int64_t> ended_at;
+    constexpr std::int64_t commit_pause = 3'000'000; // each second; one may be under way
+    struct end {
+        std::int64_t time;
+        std::size_t next_kill;
+    };
+    std::map<place, end> ended;
     std::size_t bad = 0;
     std::size_t next_kill = 0;
     for (std::size_t i = 0; i < all.lines.size(); ++i) {
@@ -186,16 +190,15 @@ struct death {
             ++next_kill;
         }
         const journal::line& each = all.lines[i];
-        const auto before = ended_at.find(each.where);
+        const auto before = ended.find(each.where);
         if (each.what == 'e') {
-            ended_at[each.where] = each.time;
-        } else if (before != ended_at.end()) { // again
-            const bool in_time = next_kill > 0 && before->second < kills[next_kill - 1].time &&
-                                 kills[next_kill - 1].time - before->second < commit_pause;
-            const bool beyond =
-                next_kill > 0 &&
+            ended[each.where] = {each.time, next_kill};
+        } else if (before != ended.end()) { // again
+            const auto& [time, killed_by] = before->second;
+            const bool founded =
+                killed_by < next_kill && kills[killed_by].time - time < commit_pause &&
                 each.where.offset >= kills[next_kill - 1].committed.at(each.where.partition);
-            bad += in_time && beyond ? 0U : 1U;
+            bad += founded ? 0U : 1U;
         }
     }
     return bad;
