@@ -156,10 +156,8 @@ TEST_CASE("a closed member's partitions go on at once, without waiting for its s
     const std::string group = unique("group");
     stream_driver first(bus.get(), {topic}, group);
     stream_driver second(bus.get(), {topic}, group);
-    REQUIRE(first.until([&] {
-        second.step();
-        return first.assigned.size() == 2 && second.assigned.size() == 2;
-    }));
+    REQUIRE(first.until_with(
+        second, [&] { return first.assigned.size() == 2 && second.assigned.size() == 2; }));
     const auto before = steady::now();
     SUBCASE("closed") { CHECK(first.close()); }
     SUBCASE("crashed") { first.crash(); }

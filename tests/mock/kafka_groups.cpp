@@ -59,23 +59,15 @@ TEST_CASE("a member that joins gets its share after the other one settled") {
         open = what;
         return false; // handlers still run
     };
-    REQUIRE(first.until([&] {
-        second.step();
-        return open.what == signal::revoked;
-    }));
+    REQUIRE(first.until_with(second, [&] { return open.what == signal::revoked; }));
     CHECK(second.seen.empty());
     CHECK_FALSE(second.until([&] { return !second.assigned.empty(); }, 1s));
     first.on_rebalance = nullptr;
     first.get().settled(open.epoch);
-    REQUIRE(first.until([&] {
-        second.step();
-        return first.assigned.size() == 2 && second.assigned.size() == 2;
-    }));
+    REQUIRE(first.until_with(
+        second, [&] { return first.assigned.size() == 2 && second.assigned.size() == 2; }));
     here.publish(40, 80);
-    REQUIRE(first.until([&] {
-        second.step();
-        return first.seen.size() + second.seen.size() == 80;
-    }));
+    REQUIRE(first.until_with(second, [&] { return first.seen.size() + second.seen.size() == 80; }));
     CHECK(second.close());
     CHECK(first.close());
     CHECK_FALSE(other.stop());
@@ -90,16 +82,11 @@ TEST_CASE("eager groups work as well") {
     REQUIRE(first.until([&] { return first.seen.size() == 40; }));
     REQUIRE_FALSE(first.commit(finished(first)));
     stream_driver second(here.bus->get(), {"orders"});
-    REQUIRE(first.until([&] {
-        second.step();
-        return first.assigned.size() == 2 && second.assigned.size() == 2;
-    }));
+    REQUIRE(first.until_with(
+        second, [&] { return first.assigned.size() == 2 && second.assigned.size() == 2; }));
     CHECK(std::ranges::count(first.signals, signal::revoked) >= 1);
     here.publish(40, 80);
-    REQUIRE(first.until([&] {
-        second.step();
-        return first.seen.size() + second.seen.size() == 80;
-    }));
+    REQUIRE(first.until_with(second, [&] { return first.seen.size() + second.seen.size() == 80; }));
     CHECK(second.close());
     CHECK(first.close());
 }
@@ -110,10 +97,7 @@ TEST_CASE("a close leaves the group at once") {
     stream_driver first(here.bus->get(), {"orders"});
     REQUIRE(first.until([&] { return first.seen.size() == 10; }));
     stream_driver second(here.bus->get(), {"orders"});
-    REQUIRE(first.until([&] {
-        second.step();
-        return second.assigned.size() == 1;
-    }));
+    REQUIRE(first.until_with(second, [&] { return second.assigned.size() == 1; }));
     const auto before = std::chrono::steady_clock::now();
     REQUIRE(first.close());
     CHECK(std::chrono::steady_clock::now() - before < 2s);
@@ -176,10 +160,7 @@ TEST_CASE("groups do not share") {
     here.publish(0, 10);
     stream_driver one(here.bus->get(), {"orders"}, "one");
     stream_driver two(here.bus->get(), {"orders"}, "two");
-    CHECK(one.until([&] {
-        two.step();
-        return one.seen.size() == 10 && two.seen.size() == 10;
-    }));
+    CHECK(one.until_with(two, [&] { return one.seen.size() == 10 && two.seen.size() == 10; }));
     CHECK(one.close());
     CHECK(two.close());
 }

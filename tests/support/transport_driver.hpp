@@ -74,8 +74,14 @@ private:
 
 class counting_waker final : public waker {
 public:
-    void wake() noexcept override { wakes.happened(); }
+    void wake() noexcept override {
+        wakes.happened();
+        if (counting_waker* const other = also.load()) {
+            other->wakes.happened();
+        }
+    }
     event_count wakes;
+    std::atomic<counting_waker*> also = nullptr; ///< who waits for this one too
 };
 
 /// An operation that can be waited for.
@@ -198,8 +204,11 @@ public:
     auto until(Condition holds, std::chrono::milliseconds limit = std::chrono::seconds(30))
         -> bool {
         const auto end = std::chrono::steady_clock::now() + limit;
-        while (!holds()) {
-            const std::size_t woken = ready.wakes.count();
+        for (;;) {
+            const std::size_t woken = ready.wakes.count(); // before anything is looked at
+            if (holds()) {
+                return true;
+            }
             if (step()) {
                 continue;
             }
@@ -210,7 +219,21 @@ public:
             (void)ready.wakes.reaches(woken + 1,
                                       std::chrono::duration_cast<std::chrono::milliseconds>(left));
         }
-        return true;
+    }
+    /// The same while another runs too, which must not outlive this one.
+    template <class Condition>
+    auto until_with(stream_driver& other, Condition holds,
+                    std::chrono::milliseconds limit = std::chrono::seconds(30)) -> bool {
+        other.ready.also = &ready;
+        const bool held = until(
+            [&] {
+                while (other.step()) {
+                }
+                return holds();
+            },
+            limit);
+        other.ready.also = nullptr;
+        return held;
     }
     /// One poll. True: it found something.
     auto step() -> bool {
