@@ -2,6 +2,7 @@
 option(COBUS_WERROR "Treat warnings as errors" ON)
 option(COBUS_PCH "Precompile Asio and doctest for the tests: 1 s less for each file" ON)
 option(COBUS_TEST_GROUPS "Compile the tests of a folder as one file" OFF)
+set(COBUS_TESTS_ALONE "" CACHE STRING "Groups of tests whose files do not go together: test.codec")
 set(COBUS_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize: address,undefined or thread")
 
 find_program(COBUS_CCACHE ccache)
