@@ -20,8 +20,7 @@
 namespace cobus::detail {
 
 /// Between a stream and the handlers: takes messages in, gives them to the runner, commits what is
-/// finished, answers rebalances, and ends in order. Knows no transport. Every call comes from the
-/// home, one at a time.
+/// finished, answers rebalances, and ends in order. Knows no transport. Home only.
 class dispatcher final : private record_sink {
 public:
     using clock = std::chrono::steady_clock;
@@ -321,8 +320,7 @@ private:
         stream_->settled(what.epoch);
     }
 
-    /// Gives revoked partitions up once their handlers have ended, or had their time, and it is
-    /// committed.
+    /// Gives revoked partitions up once their handlers have ended, or had their time.
     void leave_step() {
         for (std::size_t i = 0; i < leaves_.size();) {
             if (leave_now(leaves_[i])) {
