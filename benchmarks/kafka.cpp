@@ -6,7 +6,7 @@
 //   kafka mode=roundtrip  seconds= per_second= bytes=
 //
 // linger and idempotence are cobus's own unless given. envelope=1: a key of 8 bytes, and
-// CloudEvents in headers.
+// CloudEvents in headers. bare=1: without the way that leads on when Kafka is away.
 #include "events.hpp"
 #include "floors/measure.hpp"
 
@@ -53,7 +53,9 @@ auto settings_of(const arguments& args) -> cobus::settings {
 void with_bus(const arguments& args, const cobus::settings& how,
               const std::function<asio::awaitable<void>(cobus::bus&, const arguments&)>& work) {
     asio::io_context io(1);
-    cobus::bus bus(io.get_executor(), how, cobus::kafka());
+    const bool bare = args.number("bare", 0) != 0;
+    cobus::bus bus = bare ? cobus::bus(io.get_executor(), how, cobus::over(cobus::kafka()))
+                          : cobus::bus(io.get_executor(), how, cobus::kafka());
     const auto run = [&]() -> asio::awaitable<void> {
         co_await bus.start();
         co_await work(bus, args);

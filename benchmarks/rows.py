@@ -117,6 +117,7 @@ class Kafka:
     name = "kafka"
     title = "Kafka, one broker on the same machine"
     targets = ["floor.kafka_c", "bench.kafka"]
+    needs_kafka = True
 
     @staticmethod
     def runs(messages):
@@ -125,6 +126,8 @@ class Kafka:
         return {
             "heavy": (busy | {"linger": 0.5}, {}, {}),
             "heavy_kib": (busy | {"linger": 0.5, "bytes": 1024, "messages": messages // 2}, {}, {}),
+            "heavy_lz4": (busy | {"linger": 0.5, "bytes": 1024, "compression": "lz4",
+                                  "messages": messages // 2}, {}, {}),
             "untouched": (busy, {}, {}),
             "envelope": (busy | {"linger": 0.5}, {"key": 1, "headers": 5}, {"envelope": 1}),
             "hundred": (busy | {"window": 100, "messages": messages // 4}, {}, {}),
@@ -165,6 +168,8 @@ def _kafka_rows():
         row("… rate", "/s", "heavy", "rate", Target(0.95, at_least=True)),
         row("publish 1 KiB, the same: CPU µs", "µs", "heavy_kib", cpu, Target(1.15)),
         row("… rate", "/s", "heavy_kib", "rate", Target(0.95, at_least=True)),
+        row("publish 1 KiB, lz4: CPU µs", "µs", "heavy_lz4", cpu, Target(1.15)),
+        row("… rate", "/s", "heavy_lz4", "rate", Target(0.95, at_least=True)),
         row("100 B with key and CloudEvents headers: CPU µs", "µs", "envelope", cpu,
             Target(1.15)),
         row("… rate", "/s", "envelope", "rate"),

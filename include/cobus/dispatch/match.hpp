@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <iterator>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <tuple>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -50,7 +50,33 @@ public:
 private:
     static constexpr std::size_t most_known = 65536;
 
-    using key = std::tuple<const std::string*, const contract_info*, std::string>;
+    template <class Text> struct basic_key {
+        const std::string* topic;
+        const contract_info* typed;
+        Text type;
+    };
+    using key = basic_key<std::string>;
+    using key_view = basic_key<std::string_view>;
+    struct hash {
+        using is_transparent = void;
+        /// Not noexcept: libstdc++ then keeps the hashes, instead of making those that it passes.
+        template <class Text> auto operator()(const basic_key<Text>& of) const -> std::size_t {
+            constexpr std::size_t spread = 31;
+            return (std::hash<std::string_view>()(of.type) * spread +
+                    std::hash<const void*>()(of.topic)) *
+                       spread +
+                   std::hash<const void*>()(of.typed);
+        }
+    };
+    struct same {
+        using is_transparent = void;
+        template <class A, class B>
+        auto operator()(const basic_key<A>& a, const basic_key<B>& b) const noexcept -> bool {
+            return a.topic == b.topic && a.typed == b.typed && a.type == b.type;
+        }
+    };
+
+    using table = std::unordered_map<key, handlers, hash, same>;
 
     [[nodiscard]] auto of_type(message& content) -> const handlers& {
         if (content.type().empty()) {
@@ -66,23 +92,28 @@ private:
             ((by_contract && last_by_contract_) || last_type_ == type)) {
             return *last_;
         }
-        if (known_.size() >= most_known) { // types come from outside: forget rather than grow
-            known_.clear();
-        }
-        const auto [place, made] = known_.try_emplace(key(topic, typed, std::string(type)));
-        if (made) {
-            for (registration* each : all_) {
-                if (each->wants(content)) {
-                    place->second.push_back(each);
-                }
-            }
+        auto place = known_.find(key_view{topic, typed, type});
+        if (place == known_.end()) {
+            place = ask(key{topic, typed, std::string(type)}, content);
         }
         last_ = &place->second;
         last_topic_ = topic;
         last_typed_ = typed;
         last_by_contract_ = by_contract;
-        last_type_ = std::get<2>(place->first);
+        last_type_ = place->first.type;
         return *last_;
+    }
+    [[nodiscard]] auto ask(key what, const message& content) -> table::iterator {
+        handlers wanting;
+        for (registration* each : all_) {
+            if (each->wants(content)) {
+                wanting.push_back(each);
+            }
+        }
+        if (known_.size() >= most_known) { // types come from outside: forget rather than grow
+            known_.clear();
+        }
+        return known_.try_emplace(std::move(what), std::move(wanting)).first;
     }
 
     /// The type, or words that no type consists of: what is null or broken goes ways of its own.
@@ -114,7 +145,7 @@ private:
     std::string group_;
     handlers chosen_; ///< for one replay
     std::vector<registration*> all_;
-    std::map<key, handlers> known_;
+    table known_;
     const handlers* last_ = nullptr;
     const std::string* last_topic_ = nullptr;
     const contract_info* last_typed_ = nullptr;

@@ -3,6 +3,10 @@
 #include "job.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -20,7 +24,7 @@ public:
             made->epoch = epoch;
             all_.push_back(std::move(made));
         }
-        last_ = nullptr;
+        index();
     }
 
     /// The assigned partition that a delivery belongs to; null when its assignment is over.
@@ -28,9 +32,13 @@ public:
         if (last_ != nullptr && last_->where == where && last_->epoch == epoch) {
             return last_;
         }
-        for (const auto& each : all_) {
+        for (std::size_t at = slot_of(where); !index_.empty(); ++at) {
+            partition_state* const each = index_[at & (index_.size() - 1)];
+            if (each == nullptr) {
+                break;
+            }
             if (each->where == where && each->epoch == epoch && !each->gone) {
-                return last_ = each.get();
+                return last_ = each;
             }
         }
         return nullptr;
@@ -68,11 +76,34 @@ public:
         sweep();
     }
     void sweep() {
-        std::erase_if(all_, [](const auto& state) { return state->gone && state->in_flight == 0; });
+        const auto over = [](const auto& state) { return state->gone && state->in_flight == 0; };
+        if (std::erase_if(all_, over) > 0) {
+            index();
+        }
     }
 
 private:
+    [[nodiscard]] static auto slot_of(const topic_partition& where) noexcept -> std::size_t {
+        constexpr std::uint64_t spread = 0x9E3779B97F4A7C15U; // 2^64 over the golden ratio
+        const std::uint64_t topic = std::hash<const void*>()(where.topic);
+        return static_cast<std::size_t>(
+            (topic * spread + static_cast<std::uint64_t>(where.partition)) * spread >> 32U);
+    }
+    /// At least half of the index stays empty, so that a search ends soon.
+    void index() {
+        last_ = nullptr;
+        index_.assign(std::bit_ceil(2 * all_.size() + 1), nullptr);
+        for (const auto& state : all_) {
+            std::size_t at = slot_of(state->where);
+            while (index_[at & (index_.size() - 1)] != nullptr) {
+                ++at;
+            }
+            index_[at & (index_.size() - 1)] = state.get();
+        }
+    }
+
     std::vector<std::unique_ptr<partition_state>> all_;
+    std::vector<partition_state*> index_; ///< by `slot_of`
     partition_state* last_ = nullptr;
 };
 
