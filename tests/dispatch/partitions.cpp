@@ -69,3 +69,29 @@ TEST_CASE("a partition that went is not found, and its next assignment is") {
     CHECK(finds_all(all, {both.front()}, 2));
     CHECK(finds_all(all, {both.back()}, 1));
 }
+
+TEST_CASE("a partition is visited from its touch until it has nothing to commit") {
+    partitions all;
+    const auto both = some(0, 1);
+    all.assign(both, 1);
+    const auto visited = [&all] {
+        std::size_t count = 0;
+        all.each_touched([&](partition_state& /*each*/) { ++count; });
+        return count;
+    };
+    CHECK(visited() == 0);
+    partition_state& first = *all.find(both.front(), 1);
+    first.mark.finish(first.mark.begin(7));
+    all.touch(first);
+    all.touch(first);
+    all.forget_committed();
+    CHECK(visited() == 1);
+    first.committed = first.mark.committable();
+    all.forget_committed();
+    CHECK(visited() == 0);
+
+    all.touch(first);
+    all.touch(*all.find(both.back(), 1));
+    all.drop_if([&](const partition_state& each) { return each.where == both.front(); });
+    CHECK(visited() == 1);
+}

@@ -28,7 +28,8 @@ public:
     }
 
     void pace(const stream_traits& traits) noexcept { pace_ = traits; }
-    void finished_one(clock::time_point now) noexcept {
+    void finished_one(partitions& all, partition_state& of, clock::time_point now) noexcept {
+        all.touch(of);
         if (finished_++ == 0) {
             due_ = now + pace_.commit_interval;
         }
@@ -46,7 +47,7 @@ public:
         running_ = false;
         const bool refused = static_cast<bool>(ec);
         bool of_ours = false;
-        all.each([&](partition_state& each) {
+        all.each_touched([&](partition_state& each) {
             if (each.committing >= 0) {
                 of_ours = true;
                 if (refused) {
@@ -58,6 +59,7 @@ public:
                 each.committing = -1;
             }
         });
+        all.forget_committed();
         if (of_ours) { // else the assignment is over, and a refusal as it must be
             say(refused);
         }
@@ -75,7 +77,7 @@ public:
         positions_.clear();
         std::optional<std::uint32_t> epoch;
         bool others = false;
-        all.each([&](partition_state& each) {
+        all.each_touched([&](partition_state& each) {
             if (!each.dirty()) {
                 return;
             }
@@ -91,6 +93,7 @@ public:
             finished_ = 0;
         }
         if (!epoch) {
+            all.forget_committed();
             return false;
         }
         running_ = true;

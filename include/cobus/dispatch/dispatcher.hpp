@@ -223,7 +223,7 @@ private:
         if (wanted.empty()) { // a type without a handler here is done, not undecodable
             tell(*from.content, true);
             partition->mark.finish(ticket);
-            commits_.finished_one(now_);
+            commits_.finished_one(partitions_, *partition, now_);
             back_.push_back(from);
             return;
         }
@@ -246,7 +246,7 @@ private:
         if (!item.abandoned && !partition.gone) {
             tell(*item.from.content, !item.failed);
             partition.mark.finish(item.ticket);
-            commits_.finished_one(now_);
+            commits_.finished_one(partitions_, partition, now_);
         }
         partition.unlink(item);
         --records_;

@@ -200,6 +200,7 @@ struct partition_state {
     std::int64_t committing = -1;
     std::size_t in_flight = 0; ///< records
     bool held = false;
+    bool touched = false;          ///< in the list of those that may have something to commit
     std::uint32_t leave_epoch = 0; ///< of the revocation, when leaving
     bool leaving = false;          ///< revoked, not yet settled: begin nothing new
     bool gone = false;             ///< no longer ours

@@ -24,6 +24,7 @@ public:
             made->epoch = epoch;
             all_.push_back(std::move(made));
         }
+        touched_.reserve(all_.size());
         index();
     }
 
@@ -60,6 +61,27 @@ public:
         }
     }
 
+    /// Something of it was finished: `each_touched` visits it until there is nothing to commit.
+    void touch(partition_state& which) noexcept {
+        if (!which.touched) {
+            which.touched = true;
+            touched_.push_back(&which);
+        }
+    }
+    template <class F> void each_touched(F visit) {
+        for (partition_state* each : touched_) {
+            if (!each->gone) {
+                visit(*each);
+            }
+        }
+    }
+    void forget_committed() noexcept {
+        std::erase_if(touched_, [](partition_state* each) {
+            each->touched = each->committing >= 0 || each->dirty();
+            return !each->touched;
+        });
+    }
+
     /// Those that are gone but not yet forgotten included.
     template <class F> void all(F visit) {
         for (const auto& state : all_) {
@@ -77,6 +99,7 @@ public:
     }
     void sweep() {
         const auto over = [](const auto& state) { return state->gone && state->in_flight == 0; };
+        std::erase_if(touched_, over);
         if (std::erase_if(all_, over) > 0) {
             index();
         }
@@ -104,6 +127,7 @@ private:
 
     std::vector<std::unique_ptr<partition_state>> all_;
     std::vector<partition_state*> index_; ///< by `slot_of`
+    std::vector<partition_state*> touched_;
     partition_state* last_ = nullptr;
 };
 
