@@ -112,7 +112,7 @@ private:
         case errc::no_topic:
             return "no such topic: create it, or allow its creation";
         case errc::not_authorized:
-            return "Kafka refused: check credentials and access rights";
+            return "Kafka refused: check credentials, certificates and access rights";
         case errc::not_in_process:
             return "call() needs the memory transport: use publish()";
         case errc::handler_failed:

@@ -196,3 +196,19 @@ TEST_CASE("random facts never break the rules") {
         }
     }
 }
+
+TEST_CASE("a permanent refusal is no outage, and passes once somebody lets us in") {
+    for (const link_is first : {link_is::connecting, link_is::up, link_is::down}) {
+        decision it = started();
+        (void)it.update(seen(first), zero);
+        link_state no = seen(link_is::down, "wrong password");
+        no.cause = cobus::make_error_code(cobus::errc::not_authorized);
+        CHECK(it.update(no, zero + 1s));
+        CHECK(it.current().what == state::failed);
+        CHECK(it.current().cause == cobus::errc::not_authorized);
+        CHECK(it.current().why == "wrong password");
+        CHECK_FALSE(it.update(seen(link_is::down), zero + 2s));
+        CHECK(it.update(seen(link_is::up), zero + 3s));
+        CHECK(it.current().what == state::connected);
+    }
+}

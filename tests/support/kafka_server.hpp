@@ -5,6 +5,7 @@
 #include "source_folder.hpp"
 #include "temporary_folder.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -23,6 +24,8 @@ struct kafka_options {
     int brokers = 1;
     /// Broker properties, such as "auto.create.topics.enable=false".
     std::vector<std::string> properties;
+    /// Names of more listeners, such as "SASL_SSL".
+    std::vector<std::string> listeners = {};
 };
 
 /// A real Kafka on ports of its own, with its data in a folder of its own: both stay the same when
@@ -48,6 +51,16 @@ public:
 
     [[nodiscard]] auto address(int broker) const -> std::string {
         return "127.0.0.1:" + std::to_string(port_ + broker - 1);
+    }
+
+    /// Of one of the further listeners, as for bootstrap.servers.
+    [[nodiscard]] auto brokers(const std::string& listener) const -> std::string {
+        const auto found = std::ranges::find(options_.listeners, listener);
+        const auto place = static_cast<int>(found - options_.listeners.begin());
+        std::string list;
+        for (int broker = 1; broker <= options_.brokers; ++broker)
+            list += (list.empty() ? "" : ",") + address((place + 2) * options_.brokers + broker);
+        return list;
     }
 
     /// As by a crash: nothing is flushed, no client is told.
@@ -98,6 +111,8 @@ private:
                                            "--port",    std::to_string(port_),
                                            "--brokers", std::to_string(options_.brokers),
                                            "--node",    std::to_string(broker)};
+        for (const std::string& listener : options_.listeners)
+            arguments.insert(arguments.end(), {"--listener", listener});
         for (const std::string& property : options_.properties)
             arguments.insert(arguments.end(), {"--property", property});
         place.process = std::make_unique<child_process>(arguments);
@@ -150,7 +165,8 @@ private:
     }
 
     kafka_options options_;
-    std::uint16_t port_ = free_ports(2 * options_.brokers);
+    std::uint16_t port_ =
+        free_ports((2 + static_cast<int>(options_.listeners.size())) * options_.brokers);
     temporary_folder folder_;
     std::vector<node> nodes_ = std::vector<node>(static_cast<std::size_t>(options_.brokers));
 };

@@ -46,8 +46,9 @@ public:
             return while_hopeful(seen, now);
         case state::degraded:
             return while_away(seen, now);
-        case state::memory:
         case state::failed:
+            return refused_ && seen.what == link::up && while_away(seen, now);
+        case state::memory:
             return false;
         }
         return false;
@@ -83,7 +84,7 @@ private:
     }
 
     [[nodiscard]] auto while_away(const link_state& seen, clock::time_point now) -> bool {
-        if (seen.what == link::failed) {
+        if (seen.what == link::failed || is_refusal(seen)) {
             return fail(seen, now);
         }
         if (seen.what != link::up) {
@@ -98,13 +99,22 @@ private:
     }
 
     [[nodiscard]] auto away(const link_state& seen, clock::time_point now) -> bool {
+        if (is_refusal(seen)) {
+            return fail(seen, now);
+        }
         const std::error_code cause = seen.cause ? seen.cause : make_error_code(errc::unavailable);
         if (now_.what == state::connecting && rules_.required) {
             return enter(state::failed, now, errc::kafka_required, words(seen, cause));
         }
         return enter(state::degraded, now, cause, words(seen, cause));
     }
+    /// Somebody is there and wants nothing to do with us, such as after a wrong password: events
+    /// are not to be kept back for that. It passes once somebody changes something there.
+    [[nodiscard]] static auto is_refusal(const link_state& seen) noexcept -> bool {
+        return seen.what == link::down && seen.cause == condition::permanent;
+    }
     [[nodiscard]] auto fail(const link_state& seen, clock::time_point now) -> bool {
+        refused_ = is_refusal(seen);
         const std::error_code cause = seen.cause ? seen.cause : make_error_code(errc::fatal);
         return enter(state::failed, now, cause, words(seen, cause));
     }
@@ -120,6 +130,7 @@ private:
 
     decision_rules rules_;
     health now_;
+    bool refused_ = false; ///< failed, until it is let in
     std::optional<clock::time_point> silent_since_;
     clock::time_point due_ = (clock::time_point::max)();
 };

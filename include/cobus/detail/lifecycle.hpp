@@ -143,7 +143,7 @@ private:
             const std::lock_guard lock(guard_);
             transport_ = std::move(made);
         } catch (const error& e) {
-            start_failed(e.code(), e.what());
+            start_failed(e.code(), where_of(e));
             return;
         } catch (const std::exception& e) {
             start_failed(errc::bad_settings, e.what());
@@ -152,6 +152,15 @@ private:
         publisher_->connect(transport_.get());
         starting_.ec.clear();
         transport_->start(state_changed_, starting_);
+    }
+    /// Without the code's own words, which whoever throws it again adds.
+    [[nodiscard]] static auto where_of(const error& e) -> std::string {
+        std::string text = e.what();
+        const std::string own = ": " + e.code().message();
+        if (text.ends_with(own)) {
+            text.resize(text.size() - own.size());
+        }
+        return text;
     }
     /// Why the transport did not start, and which brokers it was told of.
     [[nodiscard]] auto reason() const -> std::string {

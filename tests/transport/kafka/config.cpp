@@ -123,3 +123,10 @@ TEST_CASE("a property goes only to the kind of client that has a use for it") {
     CHECK(property(producing.get(), "client.rack") == "here");
     CHECK(property(consuming.get(), "client.rack") == "here");
 }
+TEST_CASE("a property that has no value yet is known nevertheless") {
+    transport_options given;
+    given.brokers = {"a:1"};
+    given.properties = {{"sasl.oauthbearer.config", "principal=tom"}};
+    CHECK(property(make_conf(given, role::producer).get(), "sasl.oauthbearer.config") ==
+          "principal=tom");
+}

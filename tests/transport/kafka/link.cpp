@@ -188,3 +188,31 @@ TEST_CASE("a client that tries its brokers one by one is given the decision time
     CHECK(link.state().what == link::down);
     CHECK(link.state().detail == "a: Connection refused");
 }
+
+TEST_CASE("a broker that hangs up at the first request, time after time, refuses for good") {
+    link_tracker link = connected();
+    const auto before = at(-1ms); // no request was ever answered
+    link.broker(to("a"), "DOWN", at(1ms), before);
+    link.error(refused, "Disconnected");
+    CHECK(link.state().what == cobus::link::down);
+    CHECK(link.state().cause == condition::retryable); // once, as one that is stopping
+    link.broker(to("a"), "UP", at(100ms), before);
+    CHECK(link.state().what == cobus::link::down);
+    link.broker(to("a"), "DOWN", at(101ms), before);
+    CHECK(link.state().cause == condition::permanent);
+    CHECK(link.state().detail.find("security.protocol") != std::string::npos);
+    link.broker(to("a"), "UP", at(200ms), before);
+    link.answered(at(201ms));
+    CHECK(link.state().what == cobus::link::up);
+}
+TEST_CASE("a refusal for good is told although the link was down before") {
+    link_tracker link = connected();
+    link.broker(to("a"), "DOWN", at(1ms));
+    link.broker(to("a"), "DOWN", at(2ms));
+    link.error(refused, "connection refused");
+    CHECK(link.state().detail == "connection refused");
+    link.broker(to("a"), "DOWN", at(900ms));
+    link.error(errc::not_authorized, "wrong password");
+    CHECK(link.state().cause == errc::not_authorized);
+    CHECK(link.state().detail == "wrong password");
+}

@@ -100,10 +100,18 @@ private:
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
             learn(topic);
         } else if (code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
-            client_->watch().log(log_level::warning,
+            // It may well exist; if not, whoever publishes or reads is told so.
+            const bool forbidden = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+                                   code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+            client_->watch().log(forbidden ? log_level::debug : log_level::warning,
                                  "topic " + std::string(topic) +
-                                     " was not created: " + (reason != nullptr ? reason : ""));
+                                     " was not created: " + words(code, reason));
         }
+    }
+    [[nodiscard]] static auto words(rd_kafka_resp_err_t code, const char* reason) -> std::string {
+        std::string text(reason != nullptr ? reason : rd_kafka_err2str(code));
+        const std::string cure = cure_of(code, {}, 0);
+        return cure.empty() ? text : text.append("; ").append(cure);
     }
     /// The request as a whole: nobody answered, or nobody knows it.
     void all_failed(rd_kafka_resp_err_t code) {

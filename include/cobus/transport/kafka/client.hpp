@@ -9,10 +9,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace cobus::detail::kafka {
 
@@ -27,15 +29,21 @@ public:
         rd_kafka_conf_set_events(conf.get(), events);
         rd_kafka_conf_set_log_cb(conf.get(), &log);
         rd_kafka_conf_interceptor_add_on_new(conf.get(), "cobus", &on_new, watch_.get());
+        const bool has_tokens = property(conf.get(), "sasl.mechanism") == "OAUTHBEARER";
+        rd_kafka_conf_enable_sasl_queue(conf.get(), has_tokens ? 1 : 0);
         std::array<char, 512> reason{};
         handle_ = rd_kafka_new(as == role::producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
                                conf.get(), reason.data(), reason.size());
         if (handle_ == nullptr) {
+            keep_for_ever(std::move(conf));
             throw error(errc::bad_settings,
                         "librdkafka refuses the settings: " + std::string(reason.data()));
         }
         // librdkafka's from here on. NOLINTNEXTLINE(bugprone-unused-return-value)
         (void)conf.release();
+        if (has_tokens) { // librdkafka's own makers of tokens, which no queue of ours would call
+            const error_ptr refused(rd_kafka_sasl_background_callbacks_enable(handle_));
+        }
     }
     client(const client&) = delete;
     auto operator=(const client&) -> client& = delete;
@@ -54,6 +62,16 @@ public:
     [[nodiscard]] auto watch() const noexcept -> cluster_watch& { return *watch_; }
 
 private:
+    /// A failed `rd_kafka_new` frees the interceptors of the configuration, and destroying that
+    /// would free them again.
+    static void keep_for_ever(conf_ptr conf) {
+        static std::mutex guard;
+        static auto* const kept = new std::vector<rd_kafka_conf_t*>();
+        const std::lock_guard lock(guard);
+        kept->push_back(conf.get());
+        // NOLINTNEXTLINE(bugprone-unused-return-value)
+        (void)conf.release();
+    }
     static void log(const rd_kafka_t* handle, int level, const char* facility,
                     const char* text) noexcept try {
         // Connection troubles become one line on each change of the state; the rest is for

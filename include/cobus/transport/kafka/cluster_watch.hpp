@@ -74,7 +74,9 @@ public:
                 return;
             }
             const connection which{client, id, std::string(name) + ":" + std::to_string(port)};
-            tracker_.broker(which, phase, clock::now());
+            tracker_.broker(
+                which, phase, clock::now(),
+                clock::time_point(clock::duration(last_answer_.load(std::memory_order_relaxed))));
         });
     }
     void error(rd_kafka_resp_err_t code, std::string_view reason) noexcept {
@@ -83,12 +85,18 @@ public:
                 tracker_.all_down();
                 return;
             }
+            const rd_kafka_resp_err_t cause = meaning_of(code, reason);
             std::string detail(reason.empty() ? rd_kafka_err2str(code) : reason);
-            if (const std::string cure = cure_of(code, mechanism_, rd_kafka_version());
-                !cure.empty()) {
+            // A handshake that ended without a word has its cure in librdkafka's own.
+            const std::string cure = cure_of(code == RD_KAFKA_RESP_ERR__SSL ? code : cause,
+                                             reason.find("Unsupported SASL") == reason.npos
+                                                 ? std::string_view(mechanism_)
+                                                 : std::string_view(),
+                                             rd_kafka_version());
+            if (!cure.empty()) {
                 detail.append("; ").append(cure);
             }
-            tracker_.error(code_of(code), std::move(detail));
+            tracker_.error(publish_error(cause), std::move(detail));
         });
     }
     void fatal(rd_kafka_resp_err_t code, std::string_view reason) noexcept {
@@ -121,10 +129,12 @@ private:
         try {
             const std::lock_guard lock(guard_);
             const link before = tracker_.state().what;
+            const std::error_code cause = tracker_.state().cause;
             fact();
             const link after = tracker_.state().what;
             up_.store(after == link::up, std::memory_order_relaxed);
-            if (before != after && changed_ != nullptr) {
+            const bool news = before != after || cause != tracker_.state().cause;
+            if (news && changed_ != nullptr) {
                 changed_->wake(); // under the guard, so that `silence` waits for it
             }
         } catch (...) { // no memory for a text: the next fact tells

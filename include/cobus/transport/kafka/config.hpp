@@ -92,6 +92,8 @@ using properties = std::map<std::string, std::string>;
     all["enable.idempotence"] = "true";
     all["acks"] = "all";
     all["partitioner"] = "murmur2_random"; // as Kafka's Java clients, and as in memory
+    // A topic that is missing and cannot be made is said so by then.
+    all["topic.metadata.propagation.max.ms"] = std::to_string(options.decision_time.count());
     all["message.timeout.ms"] = std::to_string(options.delivery_timeout.count());
     all["queue.buffering.max.messages"] = std::to_string(options.queue_messages);
     // Never less than one message of the largest size: it would wait for ever.
@@ -139,7 +141,8 @@ public:
     }
     /// As `set`, for what the user chose: says so when this version does not know it.
     void set_given(const std::string& name, const std::string& value) {
-        if (!known(name) && is_newer_property(name)) {
+        // Asking for its value would not tell: one without a value seems unknown.
+        if (is_newer_property(name) && !known(name, value)) {
             write_log(*log_, log_level::warning,
                       "librdkafka " + std::string(rd_kafka_version_str()) +
                           " does not know the property " + name + "; it is ignored");
@@ -151,9 +154,8 @@ public:
     [[nodiscard]] auto take() noexcept -> conf_ptr { return std::move(conf_); }
 
 private:
-    [[nodiscard]] auto known(const std::string& name) const -> bool {
-        std::size_t size = 0;
-        return rd_kafka_conf_get(conf_.get(), name.c_str(), nullptr, &size) !=
+    [[nodiscard]] auto known(const std::string& name, const std::string& value) const -> bool {
+        return rd_kafka_conf_set(conf_.get(), name.c_str(), value.c_str(), nullptr, 0) !=
                RD_KAFKA_CONF_UNKNOWN;
     }
     static auto explain(const std::string& name, const std::string& value,

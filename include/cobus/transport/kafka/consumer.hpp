@@ -269,7 +269,9 @@ private:
     void say_once(rd_kafka_resp_err_t code, std::string_view reason) {
         if (code != last_said_) {
             last_said_ = code;
-            watch_->log(log_level::warning, "consuming: " + std::string(reason));
+            const std::string cure = cure_of(code, {}, 0);
+            watch_->log(cure.empty() ? log_level::warning : log_level::error,
+                        "consuming: " + std::string(reason) + (cure.empty() ? "" : "; " + cure));
         }
     }
     void fail(rd_kafka_resp_err_t code, std::string_view reason) {
@@ -277,11 +279,15 @@ private:
         watch_->log(log_level::error, "consuming failed: " + std::string(reason));
         gate_.wake();
     }
+    [[nodiscard]] static auto words_of(const rd_kafka_message_t& item) -> std::string {
+        return "topic " + std::string(item.rkt != nullptr ? rd_kafka_topic_name(item.rkt) : "?") +
+               ": " + rd_kafka_message_errstr(&item);
+    }
     /// Messages come through the partitions' own queues; here only errors of a partition may come.
     void slipped(rd_kafka_event_t* event) {
         if (const rd_kafka_message_t* item = rd_kafka_event_message_next(event)) {
             if (item->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-                say_once(item->err, rd_kafka_message_errstr(item));
+                say_once(item->err, words_of(*item));
             }
         }
     }
@@ -308,7 +314,7 @@ private:
             rd_kafka_message_t* item = items[static_cast<std::size_t>(i)];
             if (item->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
                 if (item->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-                    say_once(item->err, rd_kafka_message_errstr(item));
+                    say_once(item->err, words_of(*item));
                 }
                 rd_kafka_message_destroy(item);
                 continue;

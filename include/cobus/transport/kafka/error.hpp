@@ -5,6 +5,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <string>
+#include <string_view>
 #include <system_error>
 
 namespace cobus::detail::kafka {
@@ -92,6 +93,7 @@ public:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR__SSL:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
         return errc::not_authorized;
     case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
@@ -107,6 +109,17 @@ public:
     }
 }
 
+/// Of what a client is beyond repair, for the code that says no more than that.
+[[nodiscard]] inline auto cause_of(rd_kafka_t* client, rd_kafka_resp_err_t code) noexcept
+    -> rd_kafka_resp_err_t {
+    // Others of the causes say less than that the client is.
+    const bool ended = code == RD_KAFKA_RESP_ERR__FATAL || code == RD_KAFKA_RESP_ERR__PURGE_QUEUE;
+    return ended && rd_kafka_fatal_error(client, nullptr, 0) ==
+                        RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED
+               ? RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED
+               : code;
+}
+
 /// What a delivery report says. The status counts, not the code alone: what timed out may be in the
 /// log nevertheless.
 [[nodiscard]] inline auto report_error(const rd_kafka_message_t& report) noexcept
@@ -119,9 +132,24 @@ public:
     return maybe && (ec == condition::retryable || ec == errc::fatal) ? errc::maybe_sent : ec;
 }
 
+/// What a failed connection means. Only what the other side refuses for good is more than an
+/// outage: a handshake that ends without a word may be a broker's that is just stopping.
+[[nodiscard]] inline auto meaning_of(rd_kafka_resp_err_t code, std::string_view reason) noexcept
+    -> rd_kafka_resp_err_t {
+    const auto says = [reason](std::string_view part) {
+        return reason.find(part) != std::string_view::npos;
+    };
+    if (code == RD_KAFKA_RESP_ERR__SSL && (says("Disconnected") || says("unexpected eof"))) {
+        return RD_KAFKA_RESP_ERR__TRANSPORT;
+    }
+    // TLS 1.3 refuses a client's certificate after the handshake.
+    const bool alert = says("SSL routines") && says("alert");
+    return code == RD_KAFKA_RESP_ERR__TRANSPORT && alert ? RD_KAFKA_RESP_ERR__SSL : code;
+}
+
 /// What to do about the reason that a cluster is away; empty when nothing can be advised.
-[[nodiscard]] inline auto cure_of(rd_kafka_resp_err_t code, const std::string& mechanism,
-                                  int version) -> std::string {
+[[nodiscard]] inline auto cure_of(rd_kafka_resp_err_t code, std::string_view mechanism, int version)
+    -> std::string {
     switch (code) {
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
@@ -131,7 +159,18 @@ public:
         }
         return "check security.protocol, sasl.mechanism, user and password";
     case RD_KAFKA_RESP_ERR__SSL:
-        return "check security.protocol, the port and the certificates";
+        return "check security.protocol, the port and the certificates (ssl.ca.location, "
+               "ssl.certificate.location, ssl.key.location)";
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return "grant this client's user its right on the topic: WRITE to publish, READ to "
+               "consume, CREATE to make it";
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+        return "create it, or grant this client's user CREATE on it and allow create_topics";
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        return "grant this client's user READ on the consumer group, or set another group.id";
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+        return "grant this client's user WRITE on a topic (before Kafka 2.8: IDEMPOTENT_WRITE on "
+               "the cluster) and make a new bus";
     case RD_KAFKA_RESP_ERR__RESOLVE:
         return "check the names of the brokers";
     case RD_KAFKA_RESP_ERR__BAD_MSG:

@@ -42,18 +42,27 @@ public:
 
     void started(clock::time_point now) noexcept { decide_by_ = now + decision_; }
 
-    /// A connection reached a phase, by librdkafka's name for it.
-    void broker(const connection& which, std::string_view told, clock::time_point now) {
+    /// A connection reached a phase, by librdkafka's name for it. `replied`: when a request was
+    /// answered last.
+    void broker(const connection& which, std::string_view told, clock::time_point now,
+                clock::time_point replied = (clock::time_point::max)()) {
         if (told == "UPDATE") {
             learned(which);
             phases_[which] = phase::up;
             answered(now);
         } else if (told == "UP") {
             phases_[which] = phase::up;
-            answered(now);
+            up_since_[which] = now;
+            if (hung_up_ == 0) {
+                answered(now);
+            }
         } else if (told == "DOWN") {
             phase& last = phases_[which];
-            last = last == phase::up ? phase::closed : phase::refused;
+            const bool was_up = last == phase::up;
+            last = was_up && replied >= up_since_[which] ? phase::closed : phase::refused;
+            if (was_up && last == phase::refused) {
+                hung_up();
+            }
             refused(now);
         } else {
             phases_.try_emplace(which, phase::closed);
@@ -63,8 +72,10 @@ public:
     /// An error event: the cause, should it come to that. `detail` says it in words.
     void error(std::error_code cause, std::string detail) {
         fresh_cause_ = true;
-        cause_ = cause;
-        detail_ = std::move(detail);
+        if (hung_up_ < for_good) {
+            cause_ = cause;
+            detail_ = std::move(detail);
+        }
         if (all_refused()) {
             down();
         }
@@ -82,6 +93,7 @@ public:
     void answered(clock::time_point now) {
         last_answer_ = now;
         fresh_cause_ = false;
+        hung_up_ = 0;
         decide_soon_.reset();
         lost_by_.reset();
         for (auto& [which, last] : phases_) {
@@ -94,7 +106,9 @@ public:
 
     /// A client is being destroyed: its connections say nothing more.
     void gone(const void* client) {
-        std::erase_if(phases_, [client](const auto& each) { return each.first.client == client; });
+        const auto its = [client](const auto& each) { return each.first.client == client; };
+        std::erase_if(phases_, its);
+        std::erase_if(up_since_, its);
     }
 
     /// The client is beyond repair.
@@ -136,6 +150,18 @@ private:
     enum class phase : unsigned char { closed, up, refused };
     static constexpr std::chrono::milliseconds cause_follows{250};
 
+    static constexpr unsigned for_good = 2;
+
+    /// A broker shook hands and closed the connection at the first request, as one does that wants
+    /// credentials and gets none. One that is stopping does so once.
+    void hung_up() {
+        if (++hung_up_ >= for_good) {
+            fresh_cause_ = true;
+            cause_ = errc::not_authorized;
+            detail_ = "the broker answers no request and closes the connection; check "
+                      "security.protocol: it may want SASL";
+        }
+    }
     [[nodiscard]] auto any(phase wanted) const noexcept -> bool {
         return std::ranges::any_of(phases_,
                                    [wanted](const auto& each) { return each.second == wanted; });
@@ -192,7 +218,9 @@ private:
     void down() {
         decide_soon_.reset();
         lost_by_.reset();
-        if (state_.what == link::connecting || state_.what == link::up) {
+        // Back, but refusing: no outage any more.
+        const bool refused = cause_ == condition::permanent && state_.cause != cause_;
+        if (state_.what != link::failed && (state_.what != link::down || refused)) {
             state_ = link_state{link::down, cause_, detail_};
         }
     }
@@ -207,7 +235,10 @@ private:
     std::map<connection, phase> phases_;       ///< by client, then broker
     bool fresh_cause_ = false;                 ///< an error was told since the last answer
     std::error_code cause_ = code_of(RD_KAFKA_RESP_ERR__TRANSPORT);
-    std::string detail_ = "no broker answers";
+    std::string detail_ = "no broker answers; check that Kafka runs there and can be reached, and "
+                          "security.protocol";
+    std::map<connection, clock::time_point> up_since_;
+    unsigned hung_up_ = 0; ///< times in a row
 };
 
 } // namespace cobus::detail::kafka

@@ -3,8 +3,8 @@
 #include "admin.hpp"
 #include "client.hpp"
 #include "envelope.hpp"
+#include "refusals.hpp"
 #include "renewal.hpp"
-#include "report.hpp"
 #include "serial_post.hpp"
 #include "session.hpp"
 #include "silence.hpp"
@@ -204,7 +204,7 @@ private:
     void reports(rd_kafka_event_t* event) noexcept {
         std::uint64_t count = 0;
         each_report(event, [&](const rd_kafka_message_t& report) {
-            publish_node& node = read_report(report);
+            publish_node& node = refusals_.read(session_->get(), report, *watch_);
             if (renewing_.load() && !under_way_.closed() && goes_again(report)) {
                 node.ec.clear();
                 again_.push(node);
@@ -231,9 +231,9 @@ private:
         std::array<char, 512> reason{};
         const rd_kafka_resp_err_t cause =
             rd_kafka_fatal_error(session_->get(), reason.data(), reason.size());
-        if (under_way_.closed() || !limit_.may_renew(clock::now())) {
+        if (refusals::forbids(cause) || under_way_.closed() || !limit_.may_renew(clock::now())) {
             gave_up_ = true;
-            watch_->fatal(cause, reason.data());
+            refusals::tell_end(cause, reason.data(), *watch_);
             return;
         }
         watch_->log(log_level::error,
@@ -284,12 +284,12 @@ private:
 
     /// Tells who waits for the start, and who follows the state.
     void tell_state() noexcept {
-        const link what = watch_->state().what;
-        if (what == told_ || state_changed_ == nullptr) {
+        const link_state now = watch_->state();
+        if ((now.what == told_.what && now.cause == told_.cause) || state_changed_ == nullptr) {
             return;
         }
-        told_ = what;
-        if (what == link::up) {
+        told_ = now;
+        if (now.what == link::up) {
             admin_.connected();
         }
         state_changed_->wake();
@@ -374,6 +374,7 @@ private:
     std::unique_ptr<session> session_;
     bool creates_;
     admin admin_;
+    refusals refusals_;
     waiting_line line_;
     due_alarm alarm_;
     silence_watch silence_;
@@ -388,7 +389,7 @@ private:
     renewal_limit limit_;
     unsent again_;
     bool replaced_ = false; ///< there is another client, and `again_` goes to it
-    link told_ = link::connecting;
+    link_state told_;
 
     std::mutex stop_guard_;
     operation* stopping_ = nullptr;

@@ -13,9 +13,13 @@
 namespace cobus::detail::kafka {
 
 /// Writes what a delivery report says into the node that it belongs to.
-inline auto read_report(const rd_kafka_message_t& report) noexcept -> publish_node& {
+inline auto read_report(rd_kafka_t* client, const rd_kafka_message_t& report) noexcept
+    -> publish_node& {
     auto& node = *static_cast<publish_node*>(report._private);
     node.ec = report_error(report);
+    if (const rd_kafka_resp_err_t cause = cause_of(client, report.err); cause != report.err) {
+        node.ec = publish_error(cause);
+    }
     if (!node.ec) {
         node.where.position(report.partition, report.offset);
         node.where.timestamp(

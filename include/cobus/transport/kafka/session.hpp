@@ -87,7 +87,7 @@ inline auto session::send(publish_node& node, rd_kafka_topic_t* topic, encoded& 
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         return taken::full;
     }
-    node.ec = publish_error(code);
+    node.ec = publish_error(cause_of(client_->get(), code));
     return taken::done;
 }
 

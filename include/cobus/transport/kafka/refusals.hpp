@@ -1,0 +1,66 @@
+#pragma once
+
+#include "cluster_watch.hpp"
+#include "error.hpp"
+#include "report.hpp"
+
+#include <librdkafka/rdkafka.h>
+
+#include <cstddef>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace cobus::detail::kafka {
+
+/// One line in the log for each topic that refuses what is published, and for each reason. One
+/// thread at a time.
+class refusals {
+public:
+    /// As `read_report`, and tells of a refusal.
+    auto read(rd_kafka_t* client, const rd_kafka_message_t& report, cluster_watch& watch) noexcept
+        -> publish_node& {
+        publish_node& node = read_report(client, report);
+        if (node.ec == errc::not_authorized || node.ec == errc::no_topic) {
+            say(report, watch);
+        }
+        return node;
+    }
+    /// Whether the producer ended because it may write nothing. Who only consumes does not need
+    /// that, so the bus goes on.
+    [[nodiscard]] static auto forbids(rd_kafka_resp_err_t cause) noexcept -> bool {
+        return cause == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    }
+    static void tell_end(rd_kafka_resp_err_t cause, const char* reason,
+                         cluster_watch& watch) noexcept try {
+        if (!forbids(cause)) {
+            watch.fatal(cause, reason);
+            return;
+        }
+        watch.log(log_level::warning, "publishing will be refused: " + std::string(reason) + "; " +
+                                          cure_of(cause, {}, 0));
+    } catch (...) { // no memory for a line
+    }
+
+private:
+    void say(const rd_kafka_message_t& report, cluster_watch& watch) noexcept try {
+        const std::string topic =
+            report.rkt != nullptr ? rd_kafka_topic_name(report.rkt) : std::string();
+        if (said_.size() == most || !said_.emplace(topic, report.err).second) {
+            return;
+        }
+        std::string text = "publishing to topic " + topic + " is refused: ";
+        text.append(rd_kafka_err2str(report.err));
+        if (const std::string cure = cure_of(report.err, {}, 0); !cure.empty()) {
+            text.append("; ").append(cure);
+        }
+        watch.log(log_level::error, text);
+    } catch (...) { // no memory for a line
+    }
+
+    static constexpr std::size_t most = 1000;
+
+    std::set<std::pair<std::string, rd_kafka_resp_err_t>> said_;
+};
+
+} // namespace cobus::detail::kafka
