@@ -56,7 +56,8 @@ public:
     /// Whether `reorder` may put messages of one key out of order, which no real broker does.
     enum class keys : unsigned char { in_order, any_order };
 
-    explicit fault_script(std::uint64_t seed = 1) : shared_(std::make_shared<state>(seed)) {}
+    fault_script() : fault_script(1) {}
+    explicit fault_script(std::uint64_t seed) : shared_(std::make_shared<state>(seed)) {}
 
     /// Begins the random numbers of `chance` and `reorder` anew.
     auto seed(std::uint64_t value) -> fault_script& {
