@@ -254,6 +254,7 @@ private:
         return lent_ != nullptr && lent_->info == &info ? lent_ : nullptr;
     }
     void drop_boxes() noexcept {
+        lent_ = nullptr;
         while (boxes_ != nullptr) {
             detail::box* first = std::exchange(boxes_, boxes_->next);
             first->destroy(first);

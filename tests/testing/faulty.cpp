@@ -325,6 +325,22 @@ TEST_CASE("a bus over Kafka with memory to fall back on is tested without a brok
     CHECK(t.publish(note{"a", "three"}).way() == cobus::path::kafka);
 }
 
+TEST_CASE("handlers read the event that was published, or what its bytes say when they must") {
+    for (const bool as_bytes : {false, true}) {
+        CAPTURE(as_bytes);
+        bus_fixture t(cobus::settings().serialise(as_bytes));
+        const note* read = nullptr;
+        auto keep = t.bus.on<note>("keep", [&](const note& event) {
+            read = &event;
+            CHECK(event.text == "one");
+        });
+        t.publish(note{"a", "one"});
+        t.until_idle();
+        REQUIRE(read != nullptr);
+        CHECK((read == &*t.one_published<note>()) == !as_bytes);
+    }
+}
+
 TEST_CASE("faults strike a transport of the user's as well") {
     cobus::net::io_context context;
     cobus::testing::fault_script faults;
