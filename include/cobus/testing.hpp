@@ -1,7 +1,7 @@
 #pragma once
 
-/// For users' tests: a bus on memory with virtual time and scripted faults (docs/testing.md), and
-/// the conformance suite for transports (docs/conformance.md).
+/// For users' tests: a bus on memory with virtual time and scripted faults (docs/testing_kit.md),
+/// and the conformance suite for transports (docs/conformance.md).
 
 #include "testing/bus_fixture.hpp"
 #include "testing/conformance.hpp"

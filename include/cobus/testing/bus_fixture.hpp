@@ -39,7 +39,7 @@ namespace cobus::testing {
 ///     REQUIRE(t.handled<user_registered>().size() == 1);
 ///
 /// It knows no test framework: what goes wrong is thrown as `failure`, in words. Everything runs on
-/// the thread that calls it, and only within these calls. docs/testing.md is a course.
+/// the thread that calls it, and only within these calls. docs/testing_kit.md is a course.
 class bus_fixture {
 public:
     bus_fixture() : bus_fixture(cobus::settings()) {}
