@@ -41,4 +41,18 @@ namespace cobus {
 /// Asio under the name that all of cobus uses.
 namespace net = asio;
 
+namespace detail {
+
+/// Has a known executor run a function, which old versions of Asio did through a function object.
+template <class Executor, class Function>
+void execute_on(const Executor& executor, Function&& function) {
+#if ASIO_VERSION < 102400
+    net::execution::execute(executor, static_cast<Function&&>(function));
+#else
+    executor.execute(static_cast<Function&&>(function));
+#endif
+}
+
+} // namespace detail
+
 } // namespace cobus

@@ -137,14 +137,14 @@ public:
         life_.ask_to_give_up();
         wake();
     }
-    /// Runs the home at once for a caller that is on that executor, if it is the bus's own. False:
-    /// it is not, or the home is running.
+    /// Runs the home at once for a caller that is on that executor, if it is the bus's own and the
+    /// home is not running. True: more is under way than fits the cache, so the caller should let
+    /// others run.
     auto run_on(const net::any_io_executor& executor) -> bool {
         if (executor != executor_ || !home_.begin_here()) {
             return false;
         }
-        run_now();
-        return true;
+        return run_now();
     }
     [[nodiscard]] auto life() const noexcept -> const lifecycle& { return life_; }
 
@@ -188,7 +188,9 @@ private:
             run_now();
         }
     }
-    void run_now() {
+    /// True: much is under way.
+    auto run_now() -> bool {
+        constexpr std::size_t much = 64;
         bus_core* const outer = std::exchange(running_here(), this);
         bool more = false;
         try {
@@ -198,9 +200,11 @@ private:
             more = true;
         }
         running_here() = outer;
+        const bool busy = more || dispatcher_.unfinished() >= much;
         if (home_.end(more)) {
             post_run();
         }
+        return busy;
     }
 
     auto step_all() -> bool {

@@ -145,8 +145,7 @@ inline auto publish_awaitable(prepared what) -> net::awaitable<receipt> {
     if (what.submit_now(where)) {
         if (const pause now = next_pause(); now != pause::none) {
             const net::any_io_executor here = co_await net::this_coro::executor;
-            what.core().run_on(here);
-            if (now == pause::everybody) {
+            if (what.core().run_on(here) || now == pause::everybody) {
                 co_await net::post(here, net::use_awaitable);
             }
         }
