@@ -14,6 +14,14 @@ public:
         last_ = &item;
         ++size_;
     }
+    void push_front(T& item) noexcept {
+        item.queue_next = first_;
+        first_ = &item;
+        if (last_ == nullptr) {
+            last_ = &item;
+        }
+        ++size_;
+    }
     [[nodiscard]] auto pop() noexcept -> T* {
         T* item = first_;
         if (item != nullptr) {

@@ -361,7 +361,8 @@ private:
             handler.gate->left(work, now_);
         }
         if (job* next = handler.lanes.leave(work)) {
-            make_ready(*next);
+            handler.ready.push_front(*next); // it had its turn before those that are there
+            list(handler);
         }
         --handler.unfinished;
         if (--work.of->unfinished == 0) {
