@@ -234,9 +234,7 @@ private:
             partition->held = true;
             stream_->hold(partition->where, true);
         }
-        for (std::size_t i = 0; i < wanted.size(); ++i) {
-            runner_.begin(*item, i, *wanted[i]);
-        }
+        runner_.begin(*item, wanted);
     }
 
     // Out.

@@ -46,18 +46,20 @@ public:
         }
     }
 
-    /// Gives a message to one of its handlers.
-    void begin(record& of, std::size_t index, registration& handler) {
-        job& work = job_of(of, index);
-        work.of = &of;
-        work.handler = &handler;
-        ++handler.unfinished;
-        if (codec_result made = handler.prepare(*of.from.content); !made.ok()) {
-            work.ended = result::undecodable(made.problem());
-            send_letter(work); // outside of its lane, which another may hold
-            return;
+    /// Gives a message to its handlers.
+    void begin(record& of, const std::vector<registration*>& handlers) {
+        for (std::size_t i = 0; i < handlers.size(); ++i) {
+            job& work = job_of(of, i);
+            work.of = &of;
+            work.handler = handlers[i];
+            ++work.handler->unfinished;
+            if (codec_result made = work.handler->prepare(*of.from.content); !made.ok()) {
+                work.ended = result::undecodable(made.problem());
+                send_letter(work); // outside of its lane, which another may hold
+            } else {
+                make_ready(work);
+            }
         }
-        make_ready(work);
     }
 
     /// Runs what became due, and what may run by now.
