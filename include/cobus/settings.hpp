@@ -131,6 +131,12 @@ public:
         data_.concurrency = positive("concurrency", limit);
         return *this;
     }
+    /// What running handlers get to end in, when their partition goes to another member. Those that
+    /// take longer are cancelled, and their events come again there.
+    auto drain_limit(std::chrono::milliseconds limit) -> settings& {
+        data_.drain_limit = positive("drain_limit", limit);
+        return *this;
+    }
     /// How much publishing may be under way before publishers wait.
     auto queue(std::size_t messages, std::size_t bytes) -> settings& {
         data_.options.queue_messages = positive("queue messages", messages);
@@ -182,6 +188,9 @@ public:
     }
     [[nodiscard]] auto group_id() const noexcept -> const std::string& { return data_.group(); }
     [[nodiscard]] auto concurrency() const noexcept -> std::size_t { return data_.concurrency; }
+    [[nodiscard]] auto drain_limit() const noexcept -> std::chrono::milliseconds {
+        return data_.drain_limit;
+    }
     [[nodiscard]] auto wire() const noexcept -> cobus::wire { return data_.options.how; }
     [[nodiscard]] auto when_away() const noexcept -> policy { return data_.options.when_away; }
     [[nodiscard]] auto logger() const noexcept -> const cobus::logger& { return data_.options.log; }

@@ -161,6 +161,7 @@ private:
     [[nodiscard]] static auto limits(const settings& how) -> dispatch_limits {
         dispatch_limits made;
         made.handlers = how.concurrency();
+        made.drain = how.drain_limit();
         made.observer = how.observer().get();
         return made;
     }

@@ -28,6 +28,7 @@ struct settings_data {
     problem_list problems;
     std::optional<bool> ssl;
     std::size_t concurrency = 64;
+    std::chrono::milliseconds drain_limit = std::chrono::seconds(10);
     bool enabled = false;
     bool required = false;
     bool brokers_refused = false;

@@ -216,6 +216,8 @@ private:
                 }
             } else if (self.host().next_job(me) != nullptr) {
                 continue;
+            } else { // what the handler made of it is not for the next event
+                co_await net::this_coro::reset_cancellation_state(net::enable_total_cancellation());
             }
             co_await me.next();
             if (me.dismissed) {

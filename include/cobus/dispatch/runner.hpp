@@ -336,15 +336,16 @@ private:
         const auto asked = work.ended.delay();
         const auto wait =
             asked.count() >= 0 ? asked : policy.wait(work.attempt, fast_random::local()());
+        const auto now = host_->now(); // not when this run of the home began: never too early
         if (work.attempt == 1) {
-            work.failing_since = now_;
+            work.failing_since = now;
         }
-        if (policy.too_late(now_ + wait - work.failing_since)) {
+        if (policy.too_late(now + wait - work.failing_since)) {
             send_letter(work);
             return;
         }
         ++work.attempt;
-        delays_.add(now_ + wait, work);
+        delays_.add(now + wait, work);
     }
 
     void send_letter(job& work) { letters_.send(work); }
