@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -47,26 +48,28 @@ public:
         running_ = false;
         const bool refused = static_cast<bool>(ec);
         bool of_ours = false;
+        bare_ = refused && !bare_; // perhaps only the map is too much for the broker
         all.each_touched([&](partition_state& each) {
             if (each.committing >= 0) {
                 of_ours = true;
                 if (refused) {
                     finished_ = (std::max<std::size_t>)(finished_, 1); // again, not at once
-                    due_ = now + (std::max)(pace_.commit_interval, std::chrono::milliseconds(100));
+                    again_ = now + std::chrono::milliseconds(100);
+                    due_ = (std::max)(again_, now + pace_.commit_interval);
                 } else {
                     each.committed = each.committing;
                 }
                 each.committing = -1;
             }
         });
-        all.forget_committed();
+        all.forget_committed(pace_.metadata > 0);
         if (of_ours) { // else the assignment is over, and a refusal as it must be
             say(refused);
         }
     }
 
     /// Commits what is finished if it is time, or at once if `force`. True while a commit is under
-    /// way.
+    /// way, or a refused one waits for its next try.
     auto run(stream& where, partitions& all, clock::time_point now, bool force) -> bool {
         if (running_) {
             return true;
@@ -74,11 +77,15 @@ public:
         if (finished_ == 0 || !(force || finished_ >= pace_.commit_messages || now >= due_)) {
             return false;
         }
+        if (now < again_) {
+            due_ = (std::min)(due_, again_);
+            return true;
+        }
         positions_.clear();
         std::optional<std::uint32_t> epoch;
         bool others = false;
         all.each_touched([&](partition_state& each) {
-            if (!each.dirty()) {
+            if (!each.dirty(with_map())) {
                 return;
             }
             if (epoch && *epoch != each.epoch) {
@@ -87,13 +94,14 @@ public:
             }
             epoch = each.epoch;
             each.committing = each.mark.committable();
-            positions_.push_back(position{each.where, each.committing, {}});
+            positions_.push_back(position{each.where, each.committing, map_of(each)});
+            each.map_changed = false;
         });
         if (!others) {
             finished_ = 0;
         }
         if (!epoch) {
-            all.forget_committed();
+            all.forget_committed(pace_.metadata > 0);
             return false;
         }
         running_ = true;
@@ -101,7 +109,7 @@ public:
         ec.clear();
         where.commit(positions_, *epoch, *this);
         settle(all, now); // it may have been answered at once
-        return running_ || others;
+        return running_ || others || finished_ > 0;
     }
 
 private:
@@ -118,14 +126,27 @@ private:
             host_->log(log_level::info, "positions are committed again");
         }
     }
+    [[nodiscard]] auto with_map() const noexcept -> bool { return pace_.metadata > 0 && !bare_; }
+    /// What is finished beyond the position; empty when nothing is, or when it takes too much.
+    [[nodiscard]] auto map_of(const partition_state& of) -> std::string {
+        if (!with_map()) {
+            return std::string();
+        }
+        of.mark.runs(runs_);
+        of.before.extend(runs_, of.committing);
+        return write_offset_map(runs_, pace_.metadata);
+    }
 
     dispatch_host* host_;
     stream_traits pace_;
     std::vector<position> positions_;
+    offset_runs runs_;
     std::size_t finished_ = 0;
     clock::time_point due_{};
+    clock::time_point again_{}; ///< a commit was refused: no other before
     bool running_ = false;
     bool refused_ = false;
+    bool bare_ = false; ///< the last commit was refused: the next one goes without a map
     std::atomic<bool> answered_{false};
 };
 

@@ -185,7 +185,7 @@ private:
     auto take_signal(const polled& got) -> bool {
         switch (got.what) {
         case signal::assigned:
-            partitions_.assign(got.partitions, got.epoch);
+            partitions_.assign(got.partitions, got.epoch, got.committed);
             assigned_ = true;
             stream_->settled(got.epoch);
             return true;
@@ -220,10 +220,8 @@ private:
             back_.reserve(2 * (back_.size() + records_) + batch);
         }
         const watermark::ticket ticket = partition->mark.begin(from.offset);
-        if (wanted.empty()) { // a type without a handler here is done, not undecodable
-            tell(*from.content, true);
-            partition->mark.finish(ticket);
-            commits_.finished_one(partitions_, *partition, now_);
+        if (wanted.empty() || partition->before.contains(from.offset)) { // not ours, or done before
+            finish(*partition, ticket, *from.content, true);
             back_.push_back(from);
             return;
         }
@@ -242,9 +240,7 @@ private:
     void finished(record& item) override {
         partition_state& partition = *item.partition;
         if (!item.abandoned && !partition.gone) {
-            tell(*item.from.content, !item.failed);
-            partition.mark.finish(item.ticket);
-            commits_.finished_one(partitions_, partition, now_);
+            finish(partition, item.ticket, *item.from.content, !item.failed);
         }
         partition.unlink(item);
         --records_;
@@ -260,10 +256,12 @@ private:
         }
         let_go();
     }
-    void tell(const message& content, bool all_done) noexcept {
+    void finish(partition_state& in, watermark::ticket which, const message& content, bool good) {
         if (handled_observer* waiting = content.observer(host_)) {
-            waiting->handled(all_done);
+            waiting->handled(good);
         }
+        in.finish(which);
+        commits_.finished_one(partitions_, in, now_);
     }
     void give_back() {
         if (!back_.empty()) {

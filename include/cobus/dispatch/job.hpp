@@ -4,6 +4,7 @@
 #include "../detail/queue.hpp"
 #include "../outcome.hpp"
 #include "../transport/transport.hpp"
+#include "offset_map.hpp"
 #include "watermark.hpp"
 
 #include <chrono>
@@ -198,6 +199,8 @@ struct partition_state {
     watermark mark;
     std::int64_t committed = -1;
     std::int64_t committing = -1;
+    finished_before before;    ///< what an earlier owner finished out of order
+    bool map_changed = false;  ///< something finished that no commit has told of
     std::size_t in_flight = 0; ///< records
     bool held = false;
     bool touched = false;          ///< in the list of those that may have something to commit
@@ -221,7 +224,13 @@ struct partition_state {
         }
         --in_flight;
     }
-    [[nodiscard]] auto dirty() const noexcept -> bool { return mark.committable() > committed; }
+    void finish(watermark::ticket which) {
+        mark.finish(which);
+        map_changed = true;
+    }
+    [[nodiscard]] auto dirty(bool with_map) const noexcept -> bool {
+        return mark.committable() > committed || (with_map && map_changed && committed >= 0);
+    }
 };
 
 } // namespace cobus::detail

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace cobus::detail {
@@ -17,11 +18,19 @@ namespace cobus::detail {
 /// only.
 class partitions {
 public:
-    void assign(std::span<const topic_partition> which, std::uint32_t epoch) {
+    void assign(std::span<const topic_partition> which, std::uint32_t epoch,
+                std::span<const position> committed) {
         for (const topic_partition& each : which) {
             auto made = std::make_unique<partition_state>();
             made->where = each;
             made->epoch = epoch;
+            for (const position& there : committed) {
+                if (there.where == each) {
+                    if (auto runs = read_offset_map(there.metadata)) {
+                        made->before = finished_before(there.offset, std::move(*runs));
+                    }
+                }
+            }
             all_.push_back(std::move(made));
         }
         touched_.reserve(all_.size());
@@ -75,9 +84,9 @@ public:
             }
         }
     }
-    void forget_committed() noexcept {
-        std::erase_if(touched_, [](partition_state* each) {
-            each->touched = each->committing >= 0 || each->dirty();
+    void forget_committed(bool with_map) noexcept {
+        std::erase_if(touched_, [with_map](partition_state* each) {
+            each->touched = each->committing >= 0 || each->dirty(with_map);
             return !each->touched;
         });
     }

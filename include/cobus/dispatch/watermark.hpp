@@ -35,6 +35,30 @@ public:
     [[nodiscard]] auto committable() const noexcept -> std::int64_t {
         return first_ == last_ ? next_ : ring_[first_ & (ring_.size() - 1)].offset;
     }
+    /// From `committable()` to the highest that is finished, the lengths of runs of unfinished and
+    /// of finished offsets in turn, unfinished first; nothing when none is finished out of order.
+    void runs(std::vector<std::int64_t>& lengths) const {
+        lengths.clear();
+        std::int64_t begin = committable(); // of the run that grows
+        std::int64_t next = begin;
+        for (ticket at = first_; at != last_; ++at) {
+            const entry& each = ring_[at & (ring_.size() - 1)];
+            const bool finished_run = lengths.size() % 2 == 1;
+            if (each.finished != finished_run) { // offsets between messages count as finished
+                const std::int64_t end = each.finished ? next : each.offset;
+                lengths.push_back(end - begin);
+                begin = end;
+            } else if (!each.finished && each.offset > next) {
+                lengths.push_back(next - begin);
+                lengths.push_back(each.offset - next);
+                begin = each.offset;
+            }
+            next = each.offset + 1;
+        }
+        if (lengths.size() % 2 == 1) {
+            lengths.push_back(next - begin);
+        }
+    }
     /// From the lowest unfinished to the highest begun.
     [[nodiscard]] auto span() const noexcept -> std::size_t {
         return static_cast<std::size_t>(last_ - first_);

@@ -73,7 +73,8 @@ struct topic_partition {
     }
 };
 
-/// "Everything below `offset` is finished", for commits.
+/// "Everything below `offset` is finished", for commits. The metadata tells what is finished beyond
+/// it.
 struct position {
     topic_partition where;
     std::int64_t offset = -1;
@@ -108,6 +109,9 @@ struct polled {
     std::uint32_t epoch = 0;
     std::span<const topic_partition> partitions; ///< valid until the next poll
     std::error_code ec;
+    /// With `assigned`: what the group committed there together with metadata; the others are not
+    /// mentioned. Valid until the next poll.
+    std::span<const position> committed{};
 };
 
 /// What a group wants to receive.
@@ -128,6 +132,8 @@ struct stream_traits {
     /// Commit no sooner than is said above. What dies with the process is else committed whenever
     /// there is nothing to do, because publishers may wait for the room.
     bool commits_cost = false;
+    /// Characters that a commit may carry for each partition, and that come back; 0: none.
+    std::size_t metadata = 0;
 };
 
 /// One group's subscription. The dispatcher serialises all calls; they never block. A wake may come

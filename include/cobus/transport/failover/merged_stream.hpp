@@ -199,6 +199,7 @@ private:
             }
         }
         got.partitions = memory_partitions_;
+        got.committed = {}; // what is in memory is in this process's memory
         return closed_when_both(memory_, got);
     }
     auto poll_kafka(std::span<delivery> room) noexcept -> polled {

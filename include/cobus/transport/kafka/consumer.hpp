@@ -55,6 +55,11 @@ public:
     }
     ~consumer_stream() override { abandon(); }
 
+    [[nodiscard]] auto traits() const noexcept -> stream_traits override {
+        stream_traits mine;
+        mine.metadata = most_metadata;
+        return mine;
+    }
     auto poll(std::span<delivery> room) noexcept -> polled override {
         gate_.look();
         if (over_) {
@@ -130,6 +135,7 @@ private:
     static constexpr std::chrono::milliseconds keep_alive_interval{1000};
     static constexpr std::chrono::milliseconds close_limit{5000};
     static constexpr std::size_t most_events = 1000;
+    static constexpr std::size_t most_metadata = 4096; ///< offset.metadata.max.bytes, by default
 
     static void on_event(rd_kafka_t* /*client*/, void* gate) {
         static_cast<stream_gate*>(gate)->wake();

@@ -84,6 +84,9 @@ public:
         what.what = first.what;
         what.epoch = first.epoch;
         what.partitions = first.partitions;
+        if (first.start) {
+            what.committed = first.start->committed();
+        }
         return what;
     }
 

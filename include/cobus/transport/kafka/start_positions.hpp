@@ -1,5 +1,8 @@
 #pragma once
 
+#include "../../detail/intern.hpp"
+#include "../../dispatch/offset_map.hpp"
+#include "../transport.hpp"
 #include "assignment.hpp"
 #include "client.hpp"
 #include "handle.hpp"
@@ -15,6 +18,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace cobus::detail::kafka {
 
@@ -57,6 +61,10 @@ public:
     [[nodiscard]] auto partitions() const noexcept -> const rd_kafka_topic_partition_list_t* {
         return partitions_.get();
     }
+    /// Once it is known: what the group committed with metadata.
+    [[nodiscard]] auto committed() const noexcept -> std::span<const position> {
+        return committed_;
+    }
     /// The gate is going.
     void silence() noexcept {
         const std::lock_guard lock(guard_);
@@ -88,7 +96,7 @@ private:
         }
     }
     /// Those that the group has no position for, with what to ask for in its place.
-    [[nodiscard]] auto never_committed(client& of, std::int64_t first) const noexcept
+    [[nodiscard]] auto never_committed(client& of, std::int64_t first) noexcept
         -> partition_list_ptr {
         const partition_list_ptr all(rd_kafka_topic_partition_list_copy(partitions_.get()));
         if (rd_kafka_committed(of.get(), all.get(), limit_ms) != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -96,12 +104,38 @@ private:
         }
         partition_list_ptr fresh(rd_kafka_topic_partition_list_new(all->cnt));
         for (const auto& each : std::span(all->elems, static_cast<std::size_t>(all->cnt))) {
-            if (each.err == RD_KAFKA_RESP_ERR_NO_ERROR && each.offset < 0) {
+            if (each.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+                continue;
+            }
+            if (each.offset < 0) {
                 rd_kafka_topic_partition_list_add(fresh.get(), each.topic, each.partition)->offset =
                     first;
+            } else if (each.metadata_size > 0) {
+                remember(of, each);
             }
         }
         return fresh;
+    }
+    /// Keeps the metadata, unless it tells of offsets that the partition does not have: then the
+    /// topic was made anew, and what it has was never handled.
+    void remember(client& of, const rd_kafka_topic_partition_t& from) noexcept {
+        try {
+            position made;
+            made.metadata.assign(static_cast<const char*>(from.metadata), from.metadata_size);
+            const auto runs = read_offset_map(made.metadata);
+            std::int64_t low = -1;
+            std::int64_t high = -1;
+            if (runs &&
+                rd_kafka_query_watermark_offsets(of.get(), from.topic, from.partition, &low, &high,
+                                                 limit_ms) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+                from.offset >= low && from.offset + length_of(*runs) <= high) {
+                made.where = {intern(from.topic), from.partition};
+                made.offset = from.offset;
+                committed_.push_back(std::move(made));
+            }
+        } catch (...) { // no memory: what was finished is handled again
+            of.watch().log(log_level::debug, "no memory to remember what was finished");
+        }
     }
     /// Not librdkafka's own waiting commit, which may wait for ever.
     static void commit(client& of, const rd_kafka_topic_partition_list_t* positions) noexcept {
@@ -126,6 +160,7 @@ private:
     }
 
     partition_list_ptr partitions_;
+    std::vector<position> committed_;
     std::atomic<bool> known_{false};
     std::mutex guard_;
     stream_gate* gate_;

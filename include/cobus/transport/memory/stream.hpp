@@ -49,6 +49,7 @@ public:
         mine.commit_messages = (std::clamp)(room / 4, std::size_t{1}, most);
         // Positions in a broker of the bus's own end with the bus.
         mine.dies_with_process = broker_->handled_ == memory_broker::history::drop;
+        mine.metadata = mine.dies_with_process ? 0 : 4096;
         return mine;
     }
 
@@ -231,11 +232,15 @@ private:
     }
     [[nodiscard]] auto tell_assigned(std::int64_t& lost) -> std::optional<polled> {
         told_partitions_.clear();
+        told_committed_.clear();
         const std::uint32_t epoch = group_->next_epoch();
         for (auto& [where, share] : group_->shares()) {
             if (share.owner == &member_ && share.at == memory_share::place::granted) {
                 told_partitions_.push_back(where);
                 readers_.reserve(told_partitions_.size());
+                if (position known = share.partition->committed(group_); !known.metadata.empty()) {
+                    told_committed_.push_back(std::move(known));
+                }
                 auto made =
                     std::make_unique<memory_reader>(*share.partition, *share.cursor, member_.gate);
                 lost += begin(*made, where, epoch);
@@ -247,7 +252,9 @@ private:
             return std::nullopt;
         }
         member_.to_greet = false;
-        return tell(signal::assigned, epoch);
+        polled told = tell(signal::assigned, epoch);
+        told.committed = told_committed_;
+        return told;
     }
     [[nodiscard]] auto begin(memory_reader& reader, const topic_partition& where,
                              std::uint32_t epoch) -> std::int64_t {
@@ -297,6 +304,7 @@ private:
     memory_member member_; ///< after `readers_` is gone, nobody knows its gate
     memory_readers readers_;
     std::vector<topic_partition> told_partitions_;
+    std::vector<position> told_committed_;
     signal told_ = signal::none;
     std::uint32_t told_epoch_ = 0;
     operation* closing_ = nullptr;
