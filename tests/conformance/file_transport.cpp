@@ -12,15 +12,17 @@ using cobus::testing::without;
 
 /// The transport of the example, in a folder of its own for each case.
 struct file_fixture {
-    static constexpr transport_traits traits{.groups = without("one bus reads a folder"),
-                                             .several_instances = without("one bus reads a folder"),
-                                             .metadata_commit =
-                                                 without("the example keeps the offset alone"),
-                                             .transactions = without("the example has none"),
-                                             .back_pressure = without("a file takes everything"),
-                                             .size_limit = without("a file takes any size"),
-                                             .fault_injection = without("files answer at once"),
-                                             .restartable = without("nothing is behind the file")};
+    static constexpr transport_traits traits{
+        .groups = without("one bus reads a folder"),
+        .several_instances = without("one bus reads a folder"),
+        .metadata_commit = without("the example keeps the offset alone"),
+        .transactions = without("the example has none"),
+        .back_pressure = without("a file takes everything"),
+        .size_limit = without("a file takes any size"),
+        .offset_gaps = without("offsets in a file have no gaps"),
+        .growing_topics = without("a topic in files keeps its partitions"),
+        .fault_injection = without("files answer at once"),
+        .restartable = without("nothing is behind the file")};
 
     [[nodiscard]] auto transport() const -> cobus::transport_factory {
         return cobus::simple<file_transport>(folder.path());

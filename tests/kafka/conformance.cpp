@@ -27,8 +27,7 @@ template <class Work> void on_lasting_thread(Work work) {
 
 /// A real Apache Kafka, the same for all cases, whatever a case did to it.
 struct kafka_fixture {
-    static constexpr transport_traits traits{.metadata_commit = without("nobody reads it back"),
-                                             .transactions = without("they are another issue"),
+    static constexpr transport_traits traits{.transactions = without("they are another issue"),
                                              .max_payload = 900'000,
                                              .too_large = 1'100'000,
                                              .member_silence = std::chrono::milliseconds(6000)};
@@ -53,6 +52,12 @@ struct kafka_fixture {
     }
     void create_topic(const std::string& name, int partitions) const {
         cobus::test::plain_create_topic(server.brokers(), name, partitions);
+    }
+    void add_partitions(const std::string& topic, int total) const {
+        cobus::test::plain_add_partitions(server.brokers(), topic, total);
+    }
+    void leave_gap(const std::string& topic) const {
+        cobus::test::plain_leave_gap(server.brokers(), topic);
     }
     void stall() {
         stalled = true;

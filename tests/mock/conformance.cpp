@@ -23,6 +23,10 @@ struct mock_fixture {
             without("the mock cluster neither checks sequences nor removes duplicates"),
         .metadata_commit = without("the mock cluster drops it"),
         .transactions = without("they are another issue"),
+        .offset_gaps = without("the mock cluster writes no transaction markers"),
+        .growing_topics = without("the mock cluster cannot add partitions"),
+        .steady_rebalance =
+            without("the mock cluster refuses commits from the moment that a member joins"),
         .max_payload = 900'000,
         .too_large = 1'100'000,
         .member_silence = std::chrono::milliseconds(3000)};

@@ -156,6 +156,44 @@ inline void plain_create_topic(const std::string& brokers, const std::string& to
     plain_check(rd_kafka_topic_result_error(results[0]), "topic");
 }
 
+/// Gives the topic more partitions.
+inline void plain_add_partitions(const std::string& brokers, const std::string& topic, int total) {
+    const plain_client client(RD_KAFKA_PRODUCER, brokers);
+    const std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(
+        rd_kafka_queue_new(client.native()), rd_kafka_queue_destroy);
+    char reason[256] = "";
+    rd_kafka_NewPartitions_t* wanted = rd_kafka_NewPartitions_new(
+        topic.c_str(), static_cast<std::size_t>(total), reason, sizeof reason);
+    rd_kafka_CreatePartitions(client.native(), &wanted, 1, nullptr, queue.get());
+    rd_kafka_NewPartitions_destroy(wanted);
+    const std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(
+        rd_kafka_queue_poll(queue.get(), 60'000), rd_kafka_event_destroy);
+    plain_check(event ? rd_kafka_event_error(event.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT,
+                "partitions");
+}
+
+/// Leaves offsets in the first partition that belong to no message: those of an aborted
+/// transaction, and its end.
+inline void plain_leave_gap(const std::string& brokers, const std::string& topic) {
+    constexpr int limit = 30'000;
+    const plain_client client(RD_KAFKA_PRODUCER, brokers, {{"transactional.id", "gap-" + topic}});
+    const auto check = [](rd_kafka_error_t* error) {
+        if (error != nullptr) {
+            const std::string text = rd_kafka_error_string(error);
+            rd_kafka_error_destroy(error);
+            throw std::runtime_error("transaction: " + text);
+        }
+    };
+    check(rd_kafka_init_transactions(client.native(), limit));
+    check(rd_kafka_begin_transaction(client.native()));
+    plain_message aborted;
+    aborted.payload = "aborted";
+    aborted.partition = 0;
+    plain_detail::enqueue(client.native(), topic, aborted);
+    plain_check(rd_kafka_flush(client.native(), limit), "flush");
+    check(rd_kafka_abort_transaction(client.native(), limit));
+}
+
 /// How many messages the topic has; those of a transaction, and its end, count too.
 [[nodiscard]] inline auto plain_count(const std::string& brokers, const std::string& topic)
     -> std::size_t {

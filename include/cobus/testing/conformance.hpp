@@ -3,10 +3,13 @@
 #include "conformance/back_pressure.hpp"
 #include "conformance/data.hpp"
 #include "conformance/delivery.hpp"
+#include "conformance/failures.hpp"
 #include "conformance/faults.hpp"
+#include "conformance/groups.hpp"
 #include "conformance/lifecycle.hpp"
 #include "conformance/order.hpp"
 #include "conformance/publishing.hpp"
+#include "conformance/recovery.hpp"
 #include "conformance/runner.hpp"
 
 #include <string>
@@ -31,7 +34,8 @@ template <conformance_fixture Fixture>
     std::vector<conformance_case> all;
     for (const auto& part :
          {detail::data_cases(), detail::publishing_cases(), detail::back_pressure_cases(),
-          detail::delivery_cases(), detail::order_cases(), detail::lifecycle_cases(),
+          detail::delivery_cases(), detail::recovery_cases(), detail::order_cases(),
+          detail::group_cases(), detail::failure_cases(), detail::lifecycle_cases(),
           detail::fault_cases()}) {
         for (const detail::case_definition& each : part) {
             conformance_case made;

@@ -154,6 +154,31 @@ inline auto c24_stop(world& w) -> net::awaitable<void> {
     expect_equal(*second.numbers().begin(), std::uint64_t{1}, "the first after the stop");
 }
 
+inline auto c24_map(world& w) -> net::awaitable<void> {
+    w.notes(1);
+    crashing_bus first(w, 0, 0, order::unordered);
+    co_await first->start();
+    co_await publish_notes(*first, "k", 0, 10);
+    co_await w.eventually([&] { return first.numbers().size() == 10; }, "all ten begun");
+    co_await first->stop(std::chrono::seconds(1));
+
+    crashing_bus second(w, 0, 0, order::unordered); // and once more, so that the map is handed on
+    co_await second->start();
+    co_await publish_notes(*second, "k", 10, 2);
+    co_await w.eventually([&] { return second.numbers().contains(11); }, "the next ones");
+    co_await second->stop(std::chrono::seconds(1));
+    const std::set<std::uint64_t> again{0, 10, 11};
+    expect(second.numbers() == again, "only the one that never ended comes again");
+
+    crashing_bus third(w, nothing, nothing);
+    co_await third->start();
+    co_await publish_notes(*third, "k", 12, 1);
+    co_await w.eventually([&] { return third.numbers().contains(12); }, "the last one");
+    co_await third->stop();
+    const std::set<std::uint64_t> last{0, 12};
+    expect(third.numbers() == last, "only the one that never ended comes again, after two stops");
+}
+
 inline auto c24_crash(world& w) -> net::awaitable<void> {
     w.notes(1);
     crashing_bus first(w, 0, 0, order::unordered);
@@ -207,6 +232,10 @@ inline auto c27_cancelled(world& w) -> net::awaitable<void> {
          "nothing beyond the lowest unfinished event is committed by a stop",
          c24_lowest_unfinished,
          {&t::durable}},
+        {"C24.map",
+         "what was finished beyond an unfinished event does not come again",
+         c24_map,
+         {&t::durable, &t::metadata_commit}},
         {"C24.crash",
          "nothing beyond the lowest unfinished event is committed before a crash",
          c24_crash,

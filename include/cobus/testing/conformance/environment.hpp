@@ -22,6 +22,8 @@ public:
     [[nodiscard]] virtual auto transport() -> transport_factory = 0;
     virtual void configure(settings& how) = 0;
     virtual void create_topic(const std::string& name, int partitions) = 0;
+    virtual void add_partitions(const std::string& topic, int total) = 0;
+    virtual void leave_gap(const std::string& topic) = 0;
     virtual void stall() = 0;
     virtual void resume() = 0;
     virtual void disturb() = 0;
@@ -48,6 +50,14 @@ template <conformance_fixture Fixture> class environment_of final : public envir
         fixture.down();
         fixture.up();
     };
+    static constexpr bool grows =
+        requires(Fixture& fixture) { fixture.add_partitions(std::string(), 1); };
+    static_assert(grows || !Fixture::traits.growing_topics.there(),
+                  "cobus: a fixture whose topics grow has add_partitions()");
+    static constexpr bool leaves_gaps =
+        requires(Fixture& fixture) { fixture.leave_gap(std::string()); };
+    static_assert(leaves_gaps || !Fixture::traits.offset_gaps.there(),
+                  "cobus: a fixture whose offsets have gaps has leave_gap()");
     static_assert(stalls || !Fixture::traits.fault_injection.there(),
                   "cobus: a fixture that injects faults has stall(), resume() and disturb()");
     static_assert(
@@ -67,6 +77,16 @@ public:
     void create_topic(const std::string& name, int partitions) override {
         if constexpr (requires { fixture_.create_topic(name, partitions); }) {
             fixture_.create_topic(name, partitions);
+        }
+    }
+    void add_partitions(const std::string& topic, int total) override {
+        if constexpr (grows) {
+            fixture_.add_partitions(topic, total);
+        }
+    }
+    void leave_gap(const std::string& topic) override {
+        if constexpr (leaves_gaps) {
+            fixture_.leave_gap(topic);
         }
     }
     void stall() override {

@@ -36,6 +36,12 @@ public:
         const std::lock_guard lock(guard_);
         return all_;
     }
+    /// The latest so many.
+    [[nodiscard]] auto last(std::size_t count) const -> std::vector<T> {
+        const std::lock_guard lock(guard_);
+        const std::size_t some = (std::min)(count, all_.size());
+        return std::vector<T>(all_.end() - static_cast<std::ptrdiff_t>(some), all_.end());
+    }
     template <class Predicate> [[nodiscard]] auto count(Predicate wanted) const -> std::size_t {
         const std::lock_guard lock(guard_);
         return static_cast<std::size_t>(std::count_if(all_.begin(), all_.end(), wanted));

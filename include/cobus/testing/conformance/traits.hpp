@@ -27,12 +27,15 @@ struct transport_traits {
     capability replay{};            ///< a new group begins with the oldest message that is kept
     capability several_instances{}; ///< several buses at once; else a single instance
     capability exact_publish{};     ///< retries of its own neither reorder nor duplicate
-    capability metadata_commit{};   ///< a commit carries text that comes back with it
+    capability metadata_commit{};   ///< what was finished out of order is remembered
     capability transactions{};
-    capability back_pressure{};   ///< publishing waits while handlers, or `stall`, hold up the rest
-    capability size_limit{};      ///< payloads of `too_large` bytes are refused
-    capability fault_injection{}; ///< the fixture has `stall`, `resume` and `disturb`
-    capability restartable{};     ///< the fixture has `down` and `up`
+    capability back_pressure{};  ///< publishing waits while handlers, or `stall`, hold up the rest
+    capability size_limit{};     ///< payloads of `too_large` bytes are refused
+    capability offset_gaps{};    ///< the fixture has `leave_gap`
+    capability growing_topics{}; ///< the fixture has `add_partitions`
+    capability steady_rebalance{}; ///< members go on, and may commit, while another one joins
+    capability fault_injection{};  ///< the fixture has `stall`, `resume` and `disturb`
+    capability restartable{};      ///< the fixture has `down` and `up`
 
     std::size_t max_payload = std::size_t{4} << 20U; ///< bytes that are certainly taken
     std::size_t too_large = std::size_t{64} << 20U;  ///< bytes that are certainly refused

@@ -6,6 +6,7 @@
 #include "journal.hpp"
 #include "note.hpp"
 #include "pulse.hpp"
+#include "tampering.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -63,6 +64,11 @@ public:
     }
     [[nodiscard]] auto make_bus(std::string_view group = "one") -> std::unique_ptr<bus> {
         return make_bus(settings(group));
+    }
+    /// The same, with what a case wants to go wrong.
+    [[nodiscard]] auto make_bus(cobus::settings how, tampering& by) -> std::unique_ptr<bus> {
+        return std::make_unique<bus>(context_.get_executor(), std::move(how),
+                                     over(by.with(where_->transport())));
     }
     [[nodiscard]] auto make_bus(net::io_context& on, cobus::settings how) -> std::unique_ptr<bus> {
         return std::make_unique<bus>(on.get_executor(), std::move(how), over(where_->transport()));
