@@ -45,6 +45,8 @@ struct kafka_fixture {
     void configure(cobus::settings& how) const {
         how.kafka(true)
             .brokers(server.brokers())
+            // New partitions are found when the metadata is asked for again.
+            .property("topic.metadata.refresh.interval.ms", "2000")
             .property("reconnect.backoff.max.ms", "200")
             .property("session.timeout.ms", "6000")
             .property("max.poll.interval.ms", "6000")
