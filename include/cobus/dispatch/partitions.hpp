@@ -19,7 +19,7 @@ namespace cobus::detail {
 class partitions {
 public:
     void assign(std::span<const topic_partition> which, std::uint32_t epoch,
-                std::span<const position> committed) {
+                std::span<const position> committed = {}) {
         for (const topic_partition& each : which) {
             auto made = std::make_unique<partition_state>();
             made->where = each;
@@ -84,7 +84,7 @@ public:
             }
         }
     }
-    void forget_committed(bool with_map) noexcept {
+    void forget_committed(bool with_map = false) noexcept {
         std::erase_if(touched_, [with_map](partition_state* each) {
             each->touched = each->committing >= 0 || each->dirty(with_map);
             return !each->touched;
