@@ -55,11 +55,7 @@ public:
     }
     ~consumer_stream() override { abandon(); }
 
-    [[nodiscard]] auto traits() const noexcept -> stream_traits override {
-        stream_traits mine;
-        mine.metadata = most_metadata;
-        return mine;
-    }
+    [[nodiscard]] auto traits() const noexcept -> stream_traits override { return traits_; }
     auto poll(std::span<delivery> room) noexcept -> polled override {
         gate_.look();
         if (over_) {
@@ -135,7 +131,6 @@ private:
     static constexpr std::chrono::milliseconds keep_alive_interval{1000};
     static constexpr std::chrono::milliseconds close_limit{5000};
     static constexpr std::size_t most_events = 1000;
-    static constexpr std::size_t most_metadata = 4096; ///< offset.metadata.max.bytes, by default
 
     static void on_event(rd_kafka_t* /*client*/, void* gate) {
         static_cast<stream_gate*>(gate)->wake();
@@ -368,6 +363,7 @@ private:
     clock::time_point next_tick_{};
     operation* closing_ = nullptr;
     clock::time_point close_by_{};
+    stream_traits traits_{.metadata = 4096}; // offset.metadata.max.bytes, by default
     bool closed_ = false;
     bool over_ = false;
     bool left_ = false;
