@@ -1,4 +1,5 @@
-# The header-only targets: cobus::cobus (Asio only), cobus::kafka and cobus::json.
+# The header-only targets: cobus::cobus (Asio only), cobus::kafka, cobus::json and
+# cobus::sqlite.
 cobus_find_asio()
 if(NOT COBUS_ASIO_FOUND)
     message(FATAL_ERROR "cobus needs standalone Asio 1.22.1 or newer: install libasio-dev, "
@@ -40,3 +41,6 @@ cobus_add_component(kafka COBUS_KAFKA "${COBUS_RDKAFKA_FOUND}"
 cobus_find_json()
 cobus_add_component(json COBUS_JSON "${COBUS_JSON_FOUND}"
     "install nlohmann-json3-dev" nlohmann_json::nlohmann_json)
+cobus_find_sqlite()
+cobus_add_component(sqlite COBUS_SQLITE "${COBUS_SQLITE_FOUND}"
+    "install libsqlite3-dev, 3.37 or newer" SQLite::SQLite3)
