@@ -6,6 +6,7 @@
 #include "conformance/failures.hpp"
 #include "conformance/faults.hpp"
 #include "conformance/groups.hpp"
+#include "conformance/idempotency.hpp"
 #include "conformance/lifecycle.hpp"
 #include "conformance/order.hpp"
 #include "conformance/publishing.hpp"
@@ -36,7 +37,7 @@ template <conformance_fixture Fixture>
          {detail::data_cases(), detail::publishing_cases(), detail::back_pressure_cases(),
           detail::delivery_cases(), detail::recovery_cases(), detail::order_cases(),
           detail::group_cases(), detail::failure_cases(), detail::lifecycle_cases(),
-          detail::fault_cases()}) {
+          detail::fault_cases(), detail::idempotency_cases()}) {
         for (const detail::case_definition& each : part) {
             conformance_case made;
             made.id = each.id;
