@@ -1,4 +1,4 @@
-// 06 Handlers: what stands between an event and its handler when asked for. A payment service that
+// 07 Handlers: what stands between an event and its handler when asked for. A payment service that
 // is slow, limited and at times down is called within a time limit, at a rate, and not at all while
 // it fails; copies of an event are charged once; and rows are written many at a time.
 #include <cobus/cobus.hpp>
