@@ -214,10 +214,11 @@ private:
                 if (work.ended.what() == result::kind::retry) {
                     work.ended = result(result::kind::cancelled);
                 }
-            } else if (self.host().next_job(me) != nullptr) {
-                continue;
             } else { // what the handler made of it is not for the next event
                 co_await net::this_coro::reset_cancellation_state(net::enable_total_cancellation());
+                if (self.host().next_job(me) != nullptr) {
+                    continue;
+                }
             }
             co_await me.next();
             if (me.dismissed) {
