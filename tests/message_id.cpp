@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <chrono>
 #include <set>
 #include <string>
@@ -31,6 +32,8 @@ TEST_CASE("text that is a UUID comes back as it was, in 16 bytes") {
     const message_id id = message_id::from_text(text);
     CHECK(id.is_uuid());
     CHECK(id.str() == text);
+    std::array<char, 36> room{};
+    CHECK(id.view(room) == text);
     CHECK(id == message_id::from_text(text));
 }
 
@@ -41,6 +44,8 @@ TEST_CASE("any other text comes back as it was") {
         CHECK_FALSE(id.is_uuid());
         CHECK_FALSE(id.empty());
         CHECK(id.str() == text);
+        std::array<char, 36> room{};
+        CHECK(id.view(room) == text);
         CHECK(id == message_id::from_text(text));
         CHECK_FALSE(id == message_id());
     }

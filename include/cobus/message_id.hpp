@@ -55,6 +55,15 @@ public:
         return text_ ? *text_ : std::string(format(bytes_).data(), 36);
     }
 
+    /// The same without allocating: written to `room`, or as it is kept.
+    [[nodiscard]] auto view(std::array<char, 36>& room) const noexcept -> std::string_view {
+        if (text_) {
+            return *text_;
+        }
+        room = format(bytes_);
+        return {room.data(), room.size()};
+    }
+
     friend auto operator==(const message_id& a, const message_id& b) noexcept -> bool {
         if (a.text_ && b.text_) {
             return *a.text_ == *b.text_;

@@ -235,8 +235,6 @@ private:
         runner_.begin(*item, wanted);
     }
 
-    // Out.
-
     void finished(record& item) override {
         partition_state& partition = *item.partition;
         if (!item.abandoned && !partition.gone) {

@@ -48,6 +48,7 @@ public:
         carried& item = *std::exchange(free_, free_->behind);
         item.behind = nullptr;
         item.outer = &node;
+        item.beside = &node;
         item.bytes = bytes;
         item.partition = node.partition;
         item.when_away = node.when_away;

@@ -6,6 +6,7 @@
 #include "../../message.hpp"
 #include "handle.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -56,7 +57,8 @@ inline void add_users(rd_kafka_headers_t* to, const cobus::headers& all) {
 
 inline void add_attributes(rd_kafka_headers_t* to, const message& from) {
     add(to, "ce_specversion", "1.0");
-    add(to, "ce_id", from.id().str());
+    std::array<char, 36> room; // NOLINT: written before it is read
+    add(to, "ce_id", from.id().view(room));
     add(to, "ce_source", from.source().empty() ? std::string_view("/cobus") : from.source());
     add(to, "ce_type", from.type());
     const contract_info* info = from.contract();

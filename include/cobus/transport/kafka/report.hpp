@@ -47,7 +47,8 @@ inline void fetch_ahead(const void* what, std::size_t size) noexcept {
 template <class Visit>
 void each_report(rd_kafka_event_t* event, Visit visit) {
     constexpr std::size_t most = 16;
-    std::array<const rd_kafka_message_t*, most> some; // NOLINT: filled below
+    constexpr std::size_t with_its_owners = sizeof(publish_node) + 64; // what it is the base of
+    std::array<const rd_kafka_message_t*, most> some;                  // NOLINT: filled below
     for (std::size_t count = most; count == most;) {
         count = 0;
         while (count < most) {
@@ -55,12 +56,15 @@ void each_report(rd_kafka_event_t* event, Visit visit) {
             if (next == nullptr) {
                 break;
             }
-            fetch_ahead(next->_private, sizeof(publish_node));
+            fetch_ahead(next->_private, with_its_owners);
             some[count++] = next;
         }
         for (std::size_t i = 0; i < count; ++i) {
             const auto* node = static_cast<const publish_node*>(some[i]->_private);
             fetch_ahead(node->content.get(), sizeof(message));
+            if (node->beside != nullptr) {
+                fetch_ahead(node->beside, with_its_owners);
+            }
         }
         for (std::size_t i = 0; i < count; ++i) {
             visit(*some[i]);
