@@ -153,13 +153,9 @@ private:
         return taken::done;
     }
 
-    // --- on the executor
-
     auto drain() noexcept -> bool override {
         const bool more = serve_events();
-        if (rd_kafka_fatal_error(session_->get(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            failed();
-        }
+        look_for_end();
         if (renewing_.load()) {
             renew();
         }
@@ -205,9 +201,12 @@ private:
         std::uint64_t count = 0;
         each_report(event, [&](const rd_kafka_message_t& report) {
             publish_node& node = refusals_.read(session_->get(), report, *watch_);
-            if (renewing_.load() && !under_way_.closed() && goes_again(report)) {
+            if (report.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+                look_for_end(); // reports of it may come before the event that tells of it
+            }
+            if (renewing_.load() && !gave_up_ && !under_way_.closed() && goes_again(report)) {
                 node.ec.clear();
-                again_.push(node);
+                back_.push(node);
                 return;
             }
             ++count;
@@ -220,13 +219,12 @@ private:
         left(1);
     }
 
-    // --- after a fatal error
-
     /// The client sends nothing any more. Everything that it has comes back; then another one takes
     /// its place and gets first what was certainly not sent.
-    void failed() noexcept {
-        if (renewing_.load() || gave_up_) {
-            return;
+    void look_for_end() noexcept {
+        if (rd_kafka_fatal_error(session_->get(), nullptr, 0) == RD_KAFKA_RESP_ERR_NO_ERROR ||
+            (renewing_.load() && !replaced_) || gave_up_) {
+            return; // the next one may fail as well, before it has got everything
         }
         std::array<char, 512> reason{};
         const rd_kafka_resp_err_t cause =
@@ -238,6 +236,7 @@ private:
         }
         watch_->log(log_level::error,
                     "the producer failed and is replaced: " + std::string(reason.data()));
+        replaced_ = false;
         renewing_.store(true);
         purge();
     }
@@ -271,6 +270,7 @@ private:
     }
     void replace() noexcept {
         replaced_ = true;
+        again_.put_before(back_); // they are older than what it had not got yet
         try {
             auto next = std::make_unique<session>(conf_ptr(rd_kafka_conf_dup(conf_.get())), watch_);
             next->wakes(*this);
@@ -297,8 +297,6 @@ private:
             done->completed(*done);
         }
     }
-
-    // --- the end
 
     /// Nodes ended; the last one ends the stop.
     void left(std::uint64_t count) noexcept {
@@ -356,6 +354,7 @@ private:
                 return taken::done;
             },
             [this](publish_node& node) { ended(node); });
+        again_.put_before(back_);
         again_.drain([this](publish_node& node) {
             node.ec = errc::timed_out;
             ended(node);
@@ -387,7 +386,8 @@ private:
 
     // Of the executor's runs.
     renewal_limit limit_;
-    unsent again_;
+    unsent again_;          ///< for the next client
+    unsent back_;           ///< from the one before
     bool replaced_ = false; ///< there is another client, and `again_` goes to it
     link_state told_;
 

@@ -57,6 +57,16 @@ public:
         first_ = next;
         last_ = next != nullptr ? last_ : nullptr;
     }
+    /// Takes all of the others and puts them in front.
+    void put_before(unsent& others) noexcept {
+        if (others.empty()) {
+            return;
+        }
+        others.last_->next = first_;
+        last_ = first_ != nullptr ? last_ : others.last_;
+        first_ = std::exchange(others.first_, nullptr);
+        others.last_ = nullptr;
+    }
     template <class Each> void drain(Each each) noexcept {
         while (!empty()) {
             publish_node& node = front();
