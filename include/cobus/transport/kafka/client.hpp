@@ -6,11 +6,11 @@
 #include "helper_thread.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,18 +50,51 @@ public:
     ~client() {
         watch_->gone(handle_);
         // The watch is the opaque of callbacks that may run until the handle is gone.
-        if (!helper_thread::run([handle = handle_, keep = watch_] {
-                rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        if (!helper_thread::run([handle = handle_, keep = watch_, assigned = assigned_.load(),
+                                 joining = joining_.load()] {
+                if (joining || (!assigned && dies_when_destroyed(handle))) {
+                    keep_for_ever(keep);
+                } else {
+                    rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+                }
             })) {
-            auto* leaked = new (std::nothrow) std::shared_ptr<cluster_watch>(watch_);
-            static_cast<void>(leaked);
+            keep_for_ever(watch_);
         }
+    }
+
+    /// A consumer's first assignment is here.
+    void assigned() noexcept { assigned_.store(true); }
+    /// Begins to leave the group, with the events of that in `queue`. False: there is nothing to
+    /// leave, as after a fatal error.
+    auto close(rd_kafka_queue_t* queue) noexcept -> bool {
+        if (!assigned_.load() && dies_when_destroyed(handle_)) { // later it cannot be asked
+            joining_.store(true);
+        }
+        const error_ptr refused(rd_kafka_consumer_close_queue(handle_, queue));
+        return !refused;
     }
 
     [[nodiscard]] auto get() const noexcept -> rd_kafka_t* { return handle_; }
     [[nodiscard]] auto watch() const noexcept -> cluster_watch& { return *watch_; }
 
 private:
+    /// Before 2.3.0, librdkafka aborts the process when a member with the cooperative assignor is
+    /// destroyed between joining and its first assignment (its issue 4312). Such a handle, which
+    /// has left its group, stays.
+    [[nodiscard]] static auto dies_when_destroyed(rd_kafka_t* handle) noexcept -> bool {
+        constexpr int mended = 0x020300ff;
+        if (rd_kafka_version() >= mended || rd_kafka_type(handle) != RD_KAFKA_CONSUMER) {
+            return false;
+        }
+        const char* const protocol = rd_kafka_rebalance_protocol(handle);
+        return protocol != nullptr && std::string_view(protocol) == "COOPERATIVE";
+    }
+    static void keep_for_ever(const std::shared_ptr<cluster_watch>& watch) {
+        static std::mutex guard;
+        static auto* const kept = new std::vector<std::shared_ptr<cluster_watch>>();
+        const std::lock_guard lock(guard);
+        kept->push_back(watch);
+    }
     /// A failed `rd_kafka_new` frees the interceptors of the configuration, and destroying that
     /// would free them again.
     static void keep_for_ever(conf_ptr conf) {
@@ -114,6 +147,8 @@ private:
 
     std::shared_ptr<cluster_watch> watch_;
     rd_kafka_t* handle_ = nullptr;
+    std::atomic<bool> assigned_{false};
+    std::atomic<bool> joining_{false}; ///< left its group between joining and its assignment
 };
 
 } // namespace cobus::detail::kafka

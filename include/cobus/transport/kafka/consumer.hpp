@@ -104,8 +104,7 @@ public:
     void close(operation& done) noexcept override {
         closing_ = &done;
         close_by_ = clock::now() + close_limit;
-        const error_ptr refused(rd_kafka_consumer_close_queue(client_->get(), queue_.get()));
-        if (refused) { // as after a fatal error
+        if (!client_->close(queue_.get())) {
             close_by_ = clock::now();
         }
         gate_.wake();

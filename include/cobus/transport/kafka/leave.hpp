@@ -18,7 +18,7 @@ inline void leave_group(std::shared_ptr<client> consumer) noexcept {
         constexpr std::chrono::milliseconds limit(1000);
         rd_kafka_t* handle = consumer->get();
         const queue_ptr queue(rd_kafka_queue_get_consumer(handle));
-        const error_ptr refused(rd_kafka_consumer_close_queue(handle, queue.get()));
+        (void)consumer->close(queue.get());
         rd_kafka_assign(handle, nullptr); // what may be waiting for an answer
         const auto until = std::chrono::steady_clock::now() + limit;
         while (rd_kafka_consumer_closed(handle) == 0 && std::chrono::steady_clock::now() < until) {

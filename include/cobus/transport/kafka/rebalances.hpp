@@ -46,6 +46,7 @@ public:
         made.epoch = ++epoch_;
         if (rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
             made.what = signal::assigned;
+            client_->assigned();
         } else {
             const bool lost = rd_kafka_assignment_lost(client_->get()) != 0;
             made.what = lost ? signal::lost : signal::revoked;
