@@ -29,6 +29,8 @@ struct broken_fixture {
         .metadata_commit = without("nobody reads it back"),
         .transactions = without("there are none in memory"),
         .size_limit = without("memory takes any size"),
+        .offset_gaps = without("offsets in memory have no gaps"),
+        .growing_topics = without("a topic in memory keeps its partitions"),
         .fault_injection = without("nothing stands between a publish and the log"),
         .restartable = without("the broker is this process")};
 

@@ -12,11 +12,14 @@ using cobus::testing::without;
 
 /// Memory behind all that the kit puts before a transport, with no fault in the script.
 struct kit_fixture {
-    static constexpr transport_traits traits{.metadata_commit = without("nobody reads it back"),
-                                             .transactions = without("there are none in memory"),
-                                             .size_limit = without("memory takes any size"),
-                                             .fault_injection = without("the script is empty"),
-                                             .restartable = without("the broker is this process")};
+    static constexpr transport_traits traits{
+        .metadata_commit = without("nobody reads it back"),
+        .transactions = without("there are none in memory"),
+        .size_limit = without("memory takes any size"),
+        .offset_gaps = without("offsets in memory have no gaps"),
+        .growing_topics = without("a topic in memory keeps its partitions"),
+        .fault_injection = without("the script is empty"),
+        .restartable = without("the broker is this process")};
 
     [[nodiscard]] auto transport() const -> cobus::transport_factory {
         return [inner = cobus::testing::faulty(cobus::memory(broker), script),
