@@ -30,7 +30,7 @@ struct kafka_fixture {
     static constexpr transport_traits traits{.transactions = without("they are another issue"),
                                              .max_payload = 900'000,
                                              .too_large = 1'100'000,
-                                             .member_silence = std::chrono::milliseconds(6000)};
+                                             .member_silence = std::chrono::milliseconds(15'000)};
 
     kafka_fixture() : server(kafka_server::shared()) { up(); }
     kafka_fixture(const kafka_fixture&) = delete;
@@ -49,7 +49,7 @@ struct kafka_fixture {
             .property("topic.metadata.refresh.interval.ms", "2000")
             .property("reconnect.backoff.max.ms", "200")
             .property("session.timeout.ms", "6000")
-            .property("max.poll.interval.ms", "6000")
+            .property("max.poll.interval.ms", "15000")
             .property("heartbeat.interval.ms", "500");
     }
     void create_topic(const std::string& name, int partitions) const {

@@ -37,6 +37,7 @@ public:
     }
 
     [[nodiscard]] auto handle() const noexcept -> sqlite3* { return handle_.get(); }
+    // Changes the database. NOLINTNEXTLINE(readability-make-member-function-const)
     void run(const char* sql) { check(sqlite3_exec(handle(), sql, nullptr, nullptr, nullptr)); }
     [[nodiscard]] auto changes() const noexcept -> std::int64_t {
         return sqlite3_changes64(handle());

@@ -288,6 +288,7 @@ inline auto c35_stalled_handlers(world& w) -> net::awaitable<void> {
     expect(std::is_sorted(all.begin(), all.end()), "events without a key are in order");
 }
 
+// A case reads best in one piece. NOLINTNEXTLINE(readability-function-size)
 inline auto c36_fairness(world& w) -> net::awaitable<void> {
     const std::size_t light = w.choose(300, 150);
     const std::size_t heavy = 10 * light;

@@ -175,6 +175,7 @@ public:
     [[nodiscard]] auto arrivals() const -> std::vector<arrival> {
         const std::lock_guard lock(guard_);
         std::vector<arrival> all;
+        all.reserve(arrivals_.size());
         for (const auto& [key, each] : arrivals_) {
             all.push_back(each);
         }

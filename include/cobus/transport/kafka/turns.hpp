@@ -10,6 +10,7 @@
 namespace cobus::detail::kafka {
 
 /// What `turns` needs to know of each thing that it gives a turn.
+// An aggregate of its users. NOLINTNEXTLINE(bugprone-crtp-constructor-accessibility)
 template <class T> struct turn {
     T* inbox_next = nullptr;
     std::atomic<bool> told{false}; ///< in the inbox; only taking it out of there clears this
