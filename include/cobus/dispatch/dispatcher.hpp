@@ -1,6 +1,7 @@
 #pragma once
 
 #include "committer.hpp"
+#include "departures.hpp"
 #include "limits.hpp"
 #include "match.hpp"
 #include "partitions.hpp"
@@ -74,7 +75,7 @@ public:
         const bool more = poll();
         give_back();
         if (stream_ != nullptr && state_ != phase::closed) {
-            leave_step();
+            departures_.step(*stream_, now_);
             close_step();
             // What dies with the process costs nothing to commit, and publishers may wait for room.
             const bool free = traits_.dies_with_process && !traits_.commits_cost;
@@ -85,10 +86,7 @@ public:
 
     /// When `run` has something to do without being woken.
     [[nodiscard]] auto due() const noexcept -> clock::time_point {
-        clock::time_point next = (std::min)(runner_.due(), commits_.due());
-        for (const leave& each : leaves_) {
-            next = (std::min)(next, each.deadline);
-        }
+        const auto next = (std::min)({runner_.due(), commits_.due(), departures_.due()});
         return state_ == phase::draining ? (std::min)(next, deadline_) : next;
     }
 
@@ -106,7 +104,7 @@ public:
         state_ = phase::draining;
         runner_.hurry();
         if (!traits_.dies_with_process) {
-            partitions_.each([this](partition_state& each) { drop_waiting(each); });
+            partitions_.each([this](partition_state& each) { departures_.drop_waiting(each); });
         }
         stream_->drain();
     }
@@ -117,7 +115,7 @@ public:
     /// and what they read stays.
     void abandon() {
         shut();
-        partitions_.each([this](partition_state& each) { abandon_records(each); });
+        partitions_.each([this](partition_state& each) { departures_.abandon(each); });
         runner_.cancel_abandoned();
         give_back();
         if (stream_ != nullptr) {
@@ -149,12 +147,6 @@ private:
     enum class phase : unsigned char { open, draining, closing, closed };
     static constexpr std::size_t batch = 64;
     static constexpr int polls_per_run = 4;
-
-    /// Partitions on their way to another member.
-    struct leave {
-        std::uint32_t epoch;
-        clock::time_point deadline;
-    };
 
     auto poll() -> bool {
         for (int i = 0; i < polls_per_run; ++i) {
@@ -190,10 +182,10 @@ private:
             stream_->settled(got.epoch);
             return true;
         case signal::revoked:
-            begin_leave(got);
+            departures_.begin(got, leave_limit());
             return true;
         case signal::lost:
-            lose(got);
+            departures_.lose(*stream_, got);
             return true;
         case signal::closed:
             state_ = phase::closed;
@@ -201,7 +193,7 @@ private:
         case signal::failed:
             if (!std::exchange(failed_, true)) {
                 host_->log(log_level::error, "consuming stopped for good: " + got.ec.message());
-                partitions_.each([this](partition_state& each) { abandon_records(each); });
+                partitions_.each([this](partition_state& each) { departures_.abandon(each); });
             }
             return false;
         default:
@@ -277,78 +269,10 @@ private:
         }
     }
 
-    // Rebalance.
-
-    /// Nothing of the partition counts as handled from now on; what has not begun never will.
-    void abandon_records(partition_state& partition) {
-        for (record* each = partition.records; each != nullptr; each = each->next) {
-            each->abandoned = true;
-        }
-        runner_.drop_waiting([](const job& each) { return each.of->abandoned; });
-    }
-
-    /// What has not begun is left to the next owner; what runs may still count as handled.
-    void drop_waiting(const partition_state& partition) {
-        runner_.drop_waiting([&partition](const job& each) {
-            each.of->abandoned = each.of->abandoned || each.of->partition == &partition;
-            return each.of->partition == &partition;
-        });
-    }
-    void begin_leave(const polled& what) {
+    /// Until when handlers of partitions that leave now may run.
+    [[nodiscard]] auto leave_limit() const noexcept -> clock::time_point {
         const auto limit = now_ + limits_.drain;
-        leaves_.push_back(
-            {what.epoch, state_ == phase::open ? limit : (std::min)(limit, deadline_)});
-        partitions_.each(what.partitions, [&](partition_state& leaving) {
-            leaving.leaving = true;
-            leaving.leave_epoch = what.epoch;
-            drop_waiting(leaving);
-        });
-    }
-    void lose(const polled& what) {
-        partitions_.each(what.partitions, [this](partition_state& each) { abandon_records(each); });
-        runner_.cancel_abandoned();
-        partitions_.drop_if([&what](const partition_state& each) {
-            return std::find(what.partitions.begin(), what.partitions.end(), each.where) !=
-                   what.partitions.end();
-        });
-        stream_->settled(what.epoch);
-    }
-
-    /// Gives revoked partitions up once their handlers have ended, or had their time.
-    void leave_step() {
-        for (std::size_t i = 0; i < leaves_.size();) {
-            if (leave_now(leaves_[i])) {
-                const std::uint32_t epoch = leaves_[i].epoch;
-                leaves_.erase(leaves_.begin() + static_cast<std::ptrdiff_t>(i));
-                stream_->settled(epoch);
-                host_->wake();
-            } else {
-                ++i;
-            }
-        }
-    }
-    [[nodiscard]] auto leave_now(const leave& which) -> bool {
-        const auto going = [&which](const partition_state& each) {
-            return each.leaving && each.leave_epoch == which.epoch;
-        };
-        std::size_t busy = 0;
-        partitions_.each(
-            [&](const partition_state& each) { busy += going(each) ? each.in_flight : 0; });
-        const bool late = now_ >= which.deadline;
-        if (!late && (busy > 0 || commits_.run(*stream_, partitions_, now_, true))) {
-            return false;
-        }
-        if (busy > 0) {
-            commits_.run(*stream_, partitions_, now_, true);
-            partitions_.each([&](partition_state& each) {
-                if (going(each)) {
-                    abandon_records(each);
-                }
-            });
-            runner_.cancel_abandoned();
-        }
-        partitions_.drop_if(going);
-        return true;
+        return state_ == phase::open ? limit : (std::min)(limit, deadline_);
     }
 
     void close_step() {
@@ -358,7 +282,7 @@ private:
             return;
         }
         if (records_ > 0) {
-            partitions_.each([this](partition_state& each) { abandon_records(each); });
+            partitions_.each([this](partition_state& each) { departures_.abandon(each); });
             runner_.cancel_abandoned();
             give_back();
         }
@@ -378,9 +302,9 @@ private:
     partitions partitions_;
     committer commits_;
     runner runner_;
+    departures departures_{*host_, partitions_, commits_, runner_};
     std::array<delivery, batch> room_;
     std::vector<delivery> back_;
-    std::vector<leave> leaves_;
     clock::time_point now_{};
     clock::time_point deadline_{};
     operation closing_;
