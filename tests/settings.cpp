@@ -1,8 +1,10 @@
+#include <cobus/degrade/spool_file.hpp>
 #include <cobus/settings.hpp>
 
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -87,6 +89,12 @@ TEST_CASE("each wrong value is one line with the variable, the value and the cur
         {"a policy", {{"COBUS_WHEN_AWAY", "spin"}}, {"set deliver, wait or fail"}},
         {"a wire form", {{"COBUS_WIRE", "xml"}}, {"set binary, structured, plain"}},
         {"a start", {{"COBUS_START_AT", "now"}}, {"set earliest or latest"}},
+        {"a way to be safe", {{"COBUS_SPOOL_SYNCHRONOUS", "maybe"}}, {"set off, normal or full"}},
+        {"a full spool", {{"COBUS_SPOOL_WHEN_FULL", "burst"}}, {"set refuse or drop_oldest"}},
+        {"no room", {{"COBUS_SPOOL_MAX_MESSAGES", "0"}}, {"is no number of messages"}},
+        {"a file that nobody makes",
+         with_kafka({{"COBUS_SPOOL_FILE", "spool.db"}}),
+         {"COBUS_SPOOL_FILE=\"spool.db\": needs what makes the file; include <cobus/sqlite.hpp>"}},
         {"no time", {{"COBUS_DECISION_TIME_MS", "0"}}, {"COBUS_DECISION_TIME_MS=\"0\": is no"}},
         {"a protocol",
          with_kafka({{"KAFKA_SECURITY_PROTOCOL", "tls"}}),
@@ -124,6 +132,51 @@ TEST_CASE("each wrong value is one line with the variable, the value and the cur
         CAPTURE(row.what);
         check_lines(settings::from_environment(row.variables).problems(), row.lines);
     }
+}
+
+TEST_CASE("what a spool keeps, and where, is told by the environment or by code") {
+    cobus::spool_place asked;
+    const auto maker = [&asked](const cobus::spool_place& where) {
+        asked = where;
+        return std::unique_ptr<cobus::degrade::spool_file>();
+    };
+    settings read = settings::from_environment(with_kafka({{"COBUS_SPOOL_FILE", "/var/spool.db"},
+                                                           {"COBUS_SPOOL_SYNCHRONOUS", "Full"},
+                                                           {"COBUS_SPOOL_MAX_MESSAGES", "7"},
+                                                           {"COBUS_SPOOL_MAX_BYTES", "4096"},
+                                                           {"COBUS_SPOOL_WHEN_FULL", "drop_oldest"},
+                                                           {"COBUS_SPOOL_MAX_AGE_MS", "60000"},
+                                                           {"COBUS_HONOUR_MARKS", "no"},
+                                                           {"COBUS_MARK_HOURS", "3"},
+                                                           {"COBUS_WIRE", "plain:type"}}));
+    read.spool(maker);
+    auto spool = read.transport_options(cobus::net::any_io_executor()).spool;
+    CHECK(spool.messages == 7);
+    CHECK(spool.bytes == 4096);
+    CHECK(spool.when_full == cobus::spool_full::drop_oldest);
+    CHECK(spool.max_age == std::chrono::minutes(1));
+    CHECK_FALSE(spool.honour_marks);
+    CHECK(spool.mark_life == std::chrono::hours(3));
+    REQUIRE(spool.file);
+    CHECK(spool.file() == nullptr);
+    CHECK(asked.path == "/var/spool.db");
+    CHECK(asked.synchronous == cobus::spool_synchronous::full);
+    CHECK(asked.how == cobus::wire::plain("type"));
+
+    settings said;
+    said.kafka(true).brokers("localhost:9092").spool(maker);
+    CHECK_FALSE(said.transport_options(cobus::net::any_io_executor()).spool.file); // in memory
+    said.spool_file("other.db").spool_synchronous(cobus::spool_synchronous::off);
+    said.spool_limit(5, 6).spool_when_full(cobus::spool_full::drop_oldest).honour_marks(false);
+    spool = said.transport_options(cobus::net::any_io_executor()).spool;
+    REQUIRE(spool.file);
+    CHECK(spool.file() == nullptr);
+    CHECK(asked.path == "other.db");
+    CHECK(asked.synchronous == cobus::spool_synchronous::off);
+    CHECK(spool.messages == 5);
+    CHECK(spool.bytes == 6);
+    said.spool_limit(0, 1).mark_life(std::chrono::hours(0));
+    check_lines(said.problems(), {"spool messages: must be", "mark_life: must be"});
 }
 
 TEST_CASE("all problems are thrown at once") {

@@ -30,6 +30,7 @@ enum class errc {
     fatal,           ///< the client is beyond repair; the cause is logged
     no_partition,    ///< the topic has no partition of that number
     not_assigned,    ///< the partition went to another member meanwhile; nothing was committed
+    store_failed,    ///< a file that cobus keeps things in cannot be used
 };
 
 /// Conditions to ask for instead of listing codes: `if (ec == condition::retryable)`.
@@ -81,6 +82,7 @@ private:
         case errc::maybe_sent:
         case errc::behind_failed:
         case errc::kafka_required:
+        case errc::store_failed:
             return condition::retryable;
         case errc::fatal:
             return condition::fatal;
@@ -134,6 +136,8 @@ private:
             return "the topic has no such partition: name a lower one, or let the key decide";
         case errc::not_assigned:
             return "the partition went to another member: its new owner handles it again";
+        case errc::store_failed:
+            return "a file that cobus keeps things in cannot be used";
         }
         return "unknown error of cobus";
     }

@@ -135,6 +135,11 @@ public:
     }
     [[nodiscard]] auto observer_owner() const noexcept -> const void* { return observer_owner_; }
 
+    /// How it has to look on Kafka, where neither its contract nor the bus decides: of a message
+    /// that comes from a spool's file.
+    void form(wire::mode how) noexcept { form_ = how; }
+    [[nodiscard]] auto form() const noexcept -> std::optional<wire::mode> { return form_; }
+
     /// Takes the typed payload. The message owns it.
     void adopt(detail::box* event) noexcept {
         event->next = boxes_;
@@ -157,6 +162,7 @@ public:
         id_ = original.id_;
         time_ = original.time_;
         headers_ = original.headers_;
+        form_ = original.form_;
         envelope_ = original.envelope_;
         envelope_type_ = original.envelope_type_;
         observer_ = original.observer_;
@@ -274,6 +280,7 @@ private:
         std::swap(time_, other.time_);
         std::swap(has_key_, other.has_key_);
         std::swap(has_bytes_, other.has_bytes_);
+        std::swap(form_, other.form_);
         std::swap(headers_, other.headers_);
         std::swap(texts_, other.texts_);
         std::swap(held_, other.held_);
@@ -295,6 +302,7 @@ private:
     time_point time_{};
     bool has_key_ = false;
     bool has_bytes_ = false;
+    std::optional<wire::mode> form_;
     cobus::headers headers_;
     std::unique_ptr<texts, detail::pool_deleter> texts_;
     void* held_ = nullptr;

@@ -124,6 +124,50 @@ public:
         return *this;
     }
 
+    // What is kept for Kafka meanwhile.
+
+    /// Keeps it in a file: `settings.spool(cobus::sqlite_spool())` in the one that
+    /// COBUS_SPOOL_FILE names, if it names one, and in memory otherwise.
+    auto spool(spool_maker how) -> settings& {
+        data_.make_spool = std::move(how);
+        return *this;
+    }
+    /// The file. Each bus needs one of its own.
+    auto spool_file(std::string_view path) -> settings& {
+        data_.spool.path = path;
+        return *this;
+    }
+    /// What the file survives.
+    auto spool_synchronous(cobus::spool_synchronous how) -> settings& {
+        data_.spool.synchronous = how;
+        return *this;
+    }
+    /// How much is kept, and held by Kafka's client, together.
+    auto spool_limit(std::size_t messages, std::size_t bytes) -> settings& {
+        data_.options.spool.messages = positive("spool messages", messages);
+        data_.options.spool.bytes = positive("spool bytes", bytes);
+        return *this;
+    }
+    auto spool_when_full(spool_full what) -> settings& {
+        data_.options.spool.when_full = what;
+        return *this;
+    }
+    /// Gives up what Kafka did not get for so long.
+    auto spool_max_age(std::chrono::milliseconds limit) -> settings& {
+        data_.options.spool.max_age = positive("spool_max_age", limit);
+        return *this;
+    }
+    /// Whether handlers skip what the marks of a replayed event say that they did.
+    auto honour_marks(bool honoured) -> settings& {
+        data_.options.spool.honour_marks = honoured;
+        return *this;
+    }
+    /// How long after a replay its marks count.
+    auto mark_life(std::chrono::hours life) -> settings& {
+        data_.options.spool.mark_life = positive("mark_life", life);
+        return *this;
+    }
+
     // Bounds.
 
     /// How many events one group handles at once.

@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -36,7 +37,8 @@ struct spool_row {
     row_state state = row_state::pending;
     policy when_away = policy::deliver;
     std::int32_t partition = -1; ///< asked for, or −1: the key decides
-    message content;             ///< with its bytes, owning all that it says
+    time_point since{};          ///< when it was put
+    message content;             ///< with its bytes; one that was read owns all that it says
     std::vector<executor_name> settled;
 };
 
@@ -72,8 +74,15 @@ struct spool_contents {
 };
 
 /// Keeps rows beyond the life of the process. Its calls block, and are made one at a time, on any
-/// thread. Errors: throws `cobus::error` that says what and where; a full disk is
-/// `errc::queue_full`.
+/// thread.
+///
+/// Errors: throws `cobus::error` that says what and where: `errc::queue_full` when the disk is
+/// full, `errc::bad_settings` when it is no spool, one of a newer version, or damaged, and
+/// `errc::store_failed` for all else, such as another process that has it.
+///
+/// A message that is read has no contract any more, so the file keeps the form in which it has to
+/// go out (`message::form`), and one in structured mode comes back as the envelope that it goes out
+/// as.
 class spool_file {
 public:
     spool_file() = default;
@@ -95,5 +104,10 @@ public:
 
 /// Makes the file of a bus. Throws as its calls do.
 using spool_file_factory = std::function<std::unique_ptr<spool_file>()>;
+
+/// What a row counts against the bounds: its payload and its key.
+[[nodiscard]] inline auto bytes_of(const message& content) noexcept -> std::size_t {
+    return content.payload().size() + content.key().value_or(std::string_view()).size();
+}
 
 } // namespace cobus::degrade

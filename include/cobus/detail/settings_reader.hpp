@@ -24,6 +24,8 @@ struct settings_data {
     transport_options options;
     std::string group_id;
     std::shared_ptr<run_observer> observer;
+    spool_maker make_spool;
+    spool_place spool;
     std::map<std::string, std::string, std::less<>> topics; ///< this bus's names by the contracts'
     problem_list problems;
     std::optional<bool> ssl;
@@ -89,6 +91,7 @@ public:
         read_kafka();
         read_security();
         read_own();
+        read_spool();
         read_properties();
     }
 
@@ -202,6 +205,60 @@ private:
         }
     }
 
+    void read_spool() {
+        using std::chrono::milliseconds;
+        spool_options& spool = data_.options.spool;
+        if (const auto path = reader_.text({"COBUS_SPOOL_FILE"})) {
+            data_.spool.path = path->value;
+        }
+        if (const auto how = reader_.text({"COBUS_SPOOL_SYNCHRONOUS"})) {
+            read_synchronous(*how);
+        }
+        constexpr long long most = 1LL << 50;
+        if (const auto limit =
+                reader_.number({"COBUS_SPOOL_MAX_MESSAGES"}, 1, most, "number of messages")) {
+            spool.messages = static_cast<std::size_t>(*limit);
+        }
+        if (const auto limit =
+                reader_.number({"COBUS_SPOOL_MAX_BYTES"}, 1, most, "number of bytes")) {
+            spool.bytes = static_cast<std::size_t>(*limit);
+        }
+        if (const auto what = reader_.text({"COBUS_SPOOL_WHEN_FULL"})) {
+            read_when_full(*what);
+        }
+        if (const auto limit = reader_.number({"COBUS_SPOOL_MAX_AGE_MS"}, 0, 3660 * day,
+                                              "number of milliseconds")) {
+            spool.max_age = milliseconds(*limit);
+        }
+        spool.honour_marks = reader_.boolean({"COBUS_HONOUR_MARKS"}).value_or(spool.honour_marks);
+        if (const auto life =
+                reader_.number({"COBUS_MARK_HOURS"}, 1, 24 * 366, "number of hours")) {
+            spool.mark_life = std::chrono::hours(*life);
+        }
+    }
+
+    void read_synchronous(const variable& from) {
+        const std::string word = lower(from.value);
+        if (word == "off" || word == "normal" || word == "full") {
+            data_.spool.synchronous = word == "off"    ? spool_synchronous::off
+                                      : word == "full" ? spool_synchronous::full
+                                                       : spool_synchronous::normal;
+        } else {
+            data_.problems.add(from.name, from.value,
+                               "is no way to be safe; set off, normal or full");
+        }
+    }
+
+    void read_when_full(const variable& from) {
+        const std::string word = lower(from.value);
+        if (word == "refuse" || word == "drop_oldest") {
+            data_.options.spool.when_full =
+                word == "refuse" ? spool_full::refuse : spool_full::drop_oldest;
+        } else {
+            data_.problems.add(from.name, from.value, "is no choice; set refuse or drop_oldest");
+        }
+    }
+
     void read_policy(const variable& from) {
         const std::string word = lower(from.value);
         if (word == "deliver" || word == "wait" || word == "fail") {
@@ -242,6 +299,23 @@ private:
     environment_reader reader_;
 };
 
+/// Binds the spool's file to its place.
+inline void complete_spool(const settings_data& data, transport_options& out,
+                           problem_list& problems) {
+    if (data.spool.path.empty()) {
+        return;
+    }
+    if (!data.make_spool) {
+        problems.add("COBUS_SPOOL_FILE", data.spool.path,
+                     "needs what makes the file; include <cobus/sqlite.hpp> and say "
+                     "settings.spool(cobus::sqlite_spool())");
+        return;
+    }
+    spool_place place = data.spool;
+    place.how = out.how;
+    out.spool.file = [make = data.make_spool, place] { return make(place); };
+}
+
 /// Derives what follows from several settings, and finds what they contradict in.
 inline void complete(const settings_data& data, transport_options& out, problem_list& problems) {
     out.group_id = data.group();
@@ -252,6 +326,7 @@ inline void complete(const settings_data& data, transport_options& out, problem_
     if (!data.enabled) {
         return;
     }
+    complete_spool(data, out, problems);
     if (out.brokers.empty() && !data.brokers_refused) {
         problems.add("KAFKA_BROKERS",
                      "names no broker, but KAFKA_ENABLED is true; set host:port, such as "

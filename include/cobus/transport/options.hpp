@@ -7,15 +7,54 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+namespace cobus::degrade {
+class spool_file;
+} // namespace cobus::degrade
+
 namespace cobus {
 
 /// Where a consumer group without a committed offset begins.
 enum class start_at : unsigned char { earliest, latest };
+
+/// When what a spool's file was told is safe. docs/spool.md has what each costs.
+enum class spool_synchronous : unsigned char {
+    off,    ///< survives a crash of the process; a loss of power may damage the file
+    normal, ///< survives a crash of the process; a loss of power may take the last of it back
+    full,   ///< survives a loss of power, for a sync of the disk at each batch
+};
+
+/// What becomes of one event more than the spool holds.
+enum class spool_full : unsigned char {
+    refuse,      ///< its publisher gets `errc::queue_full`
+    drop_oldest, ///< the oldest event is given up instead, and counted
+};
+
+/// Where a spool's file is, and how messages go out of it.
+struct spool_place {
+    std::string path; ///< empty: in memory
+    spool_synchronous synchronous = spool_synchronous::normal;
+    wire how = wire::binary(); ///< for contracts that name none
+};
+
+/// Makes a spool's file at a place, as `cobus::sqlite_spool()` does.
+using spool_maker = std::function<std::unique_ptr<degrade::spool_file>(const spool_place&)>;
+
+/// What is kept for Kafka while it is away, and where.
+struct spool_options {
+    std::function<std::unique_ptr<degrade::spool_file>()> file; ///< empty: in memory
+    std::size_t messages = 1'000'000; ///< kept and held by Kafka's client, together
+    std::size_t bytes = 256U << 20U;
+    spool_full when_full = spool_full::refuse;
+    std::chrono::milliseconds max_age{0}; ///< older events are given up; zero: none is
+    bool honour_marks = true;             ///< handlers skip what they did while Kafka was away
+    std::chrono::hours mark_life{24};     ///< of the marks that a replay sends
+};
 
 /// What a bus tells the transport that it makes. Times are durations, sizes are bytes.
 struct transport_options {
@@ -36,6 +75,7 @@ struct transport_options {
     std::chrono::milliseconds wait_limit{300000};      ///< of policy `wait`
     policy when_away = policy::deliver;                ///< for contracts that name none
     bool create_topics = true;
+    spool_options spool;
 
     std::size_t queue_messages = 100000; ///< publishes that may be under way
     std::size_t queue_bytes = 256U << 20U;

@@ -69,6 +69,9 @@ inline void add_attributes(rd_kafka_headers_t* to, const message& from) {
 
 /// The mode that this message can travel in: an envelope needs a type, and is not put twice.
 [[nodiscard]] inline auto mode_of(const message& from, const wire& otherwise) -> wire::mode {
+    if (from.form()) {
+        return *from.form();
+    }
     const contract_info* info = from.contract();
     const wire::mode wanted = (info != nullptr && info->how ? *info->how : otherwise).how();
     if (from.type().empty()) {
