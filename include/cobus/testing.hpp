@@ -6,4 +6,5 @@
 #include "testing/bus_fixture.hpp"
 #include "testing/conformance.hpp"
 #include "testing/faulty.hpp"
+#include "testing/scripted_transport.hpp"
 #include "testing/virtual_clock.hpp"

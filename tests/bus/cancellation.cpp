@@ -1,9 +1,9 @@
 #include "events.hpp"
 #include "quiet.hpp"
 #include "run.hpp"
-#include "scripted_transport.hpp"
 
 #include <cobus/cobus.hpp>
+#include <cobus/testing/scripted_transport.hpp>
 
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/io_context.hpp>

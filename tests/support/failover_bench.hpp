@@ -1,8 +1,8 @@
 #pragma once
 
 #include "manual_runtime.hpp"
-#include "scripted_transport.hpp"
 
+#include <cobus/testing/scripted_transport.hpp>
 #include <cobus/transport/failover.hpp>
 
 #include <chrono>

@@ -4,6 +4,7 @@
 #include "handler_of.hpp"
 #include "job.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -22,7 +23,7 @@ namespace cobus {
 /// Lives as long as the run of the handler.
 class batch_context {
 public:
-    explicit batch_context(detail::job& first) {
+    explicit batch_context(detail::job& first, detail::worker* by = nullptr) : by_(by) {
         for (detail::job* each = &first; each != nullptr; each = each->queue_next) {
             jobs_.push_back(each);
         }
@@ -31,7 +32,9 @@ public:
 
     [[nodiscard]] auto size() const noexcept -> std::size_t { return jobs_.size(); }
     /// What a handler of single events would know of that one.
-    [[nodiscard]] auto at(std::size_t index) const -> context { return context(*jobs_.at(index)); }
+    [[nodiscard]] auto at(std::size_t index) const -> context {
+        return context(*jobs_.at(index), by_);
+    }
 
     /// How handling that event ended; those of which nothing is said are done.
     void say(std::size_t index, outcome how) { said_.at(index) = std::move(how); }
@@ -44,6 +47,15 @@ public:
     [[nodiscard]] auto handler() const -> std::string_view { return at(0).handler(); }
     /// Stops the bus without waiting for it, as `bus.request_stop()` does.
     void request_stop() const { at(0).request_stop(); }
+    /// As of `context`, for the batch: its events may be of several partitions.
+    [[nodiscard]] auto ending() const -> bool {
+        return std::any_of(jobs_.begin(), jobs_.end(),
+                           [](detail::job* each) { return context(*each).ending(); });
+    }
+    [[nodiscard]] auto cancelled() const -> bool { return at(0).cancelled(); }
+    [[nodiscard]] auto cancellation_slot() const -> net::cancellation_slot {
+        return at(0).cancellation_slot();
+    }
 
 private:
     template <class E, class F> friend class detail::batch_handler;
@@ -57,6 +69,7 @@ private:
         return said_.front() ? *said_.front() : outcome::done();
     }
 
+    detail::worker* by_;
     std::vector<detail::job*> jobs_;
     std::vector<std::optional<outcome>> said_;
 };
@@ -96,7 +109,7 @@ public:
     auto operator()(const E& /*first*/, context& where)
         -> std::conditional_t<is_awaitable<returned>, net::awaitable<outcome>, outcome> {
         if constexpr (is_awaitable<returned>) {
-            return run(where.batch());
+            return run(where.batch(), where.by());
         } else {
             batch_context about(where.batch());
             const std::vector<E> events = copies(about);
@@ -106,8 +119,8 @@ public:
     }
 
 private:
-    auto run(job& first) -> net::awaitable<outcome> {
-        batch_context about(first);
+    auto run(job& first, worker* by) -> net::awaitable<outcome> {
+        batch_context about(first, by);
         const std::vector<E> events = copies(about);
         co_await call_batch_handler<F, E>(handler_, std::span<const E>(events), about);
         co_return about.split();

@@ -27,7 +27,7 @@ public:
     void begin(const polled& what, clock::time_point deadline) {
         leaves_.push_back({what.epoch, deadline});
         partitions_->each(what.partitions, [&](partition_state& leaving) {
-            leaving.leaving = true;
+            leaving.leaving = leaving.ending = true;
             leaving.leave_epoch = what.epoch;
             drop_waiting(leaving);
         });
@@ -66,6 +66,7 @@ public:
 
     /// Nothing of the partition counts as handled from now on; what has not begun never will.
     void abandon(partition_state& partition) {
+        partition.ending = true;
         for (record* each = partition.records; each != nullptr; each = each->next) {
             each->abandoned = true;
         }

@@ -103,6 +103,7 @@ public:
         }
         state_ = phase::draining;
         runner_.hurry();
+        partitions_.each([](partition_state& each) { each.ending = true; });
         if (!traits_.dies_with_process) {
             partitions_.each([this](partition_state& each) { departures_.drop_waiting(each); });
         }

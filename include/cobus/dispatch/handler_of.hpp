@@ -10,7 +10,6 @@
 #include <concepts>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -103,9 +102,7 @@ public:
     void cancel(bool (*wanted)(const job&)) noexcept override {
         for (const auto& each : workers_) {
             if (each->current != nullptr && !each->cancelled && wanted(*each->current)) {
-                each->cancelled.store(true, std::memory_order_relaxed);
-                const std::lock_guard lock(*each->guard);
-                each->signal.emit(net::cancellation_type::all);
+                each->cancel();
             }
         }
     }
@@ -196,7 +193,7 @@ private:
         co_await net::this_coro::reset_cancellation_state(net::enable_total_cancellation());
         for (;;) {
             job& work = *me.current;
-            context where(work);
+            context where(work, &me);
             try {
                 if constexpr (std::same_as<returned, net::awaitable<outcome>>) {
                     const outcome said =
@@ -208,6 +205,9 @@ private:
                 }
             } catch (...) {
                 work.ended = result::thrown(std::current_exception());
+            }
+            if (me.beside.slot().has_handler()) {
+                me.beside.slot().clear(); // what is still connected is not the next event's
             }
             if (me.cancelled.load(std::memory_order_relaxed)) {
                 co_await net::this_coro::throw_if_cancelled(false); // or waiting below would throw

@@ -7,6 +7,7 @@
 #include "offset_map.hpp"
 #include "watermark.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -203,10 +204,11 @@ struct partition_state {
     bool map_changed = false;  ///< something finished that no commit has told of
     std::size_t in_flight = 0; ///< records
     bool held = false;
-    bool touched = false;          ///< in the list of those that may have something to commit
-    std::uint32_t leave_epoch = 0; ///< of the revocation, when leaving
-    bool leaving = false;          ///< revoked, not yet settled: begin nothing new
-    bool gone = false;             ///< no longer ours
+    bool touched = false;            ///< in the list of those that may have something to commit
+    std::uint32_t leave_epoch = 0;   ///< of the revocation, when leaving
+    bool leaving = false;            ///< revoked, not yet settled: begin nothing new
+    bool gone = false;               ///< no longer ours
+    std::atomic<bool> ending{false}; ///< what runs has little time left; handlers may look
     record* records = nullptr;
 
     void link(record& item) noexcept {

@@ -30,6 +30,14 @@ public:
                                                                          net::use_awaitable);
     }
 
+    /// Asks the handler to end.
+    void cancel() {
+        cancelled.store(true, std::memory_order_relaxed);
+        const std::lock_guard lock(*guard);
+        beside.emit(net::cancellation_type::all);
+        signal.emit(net::cancellation_type::all);
+    }
+
     job* current = nullptr;
     bool dismissed = false;             ///< told to end
     bool ended = false;                 ///< the coroutine is over
@@ -38,6 +46,7 @@ public:
     worker* queue_next = nullptr;
     handler_slot resume;
     net::cancellation_signal signal;
+    net::cancellation_signal beside; ///< for what the handler does not await itself
     /// Held while another thread resumes the coroutine, and to emit the signal.
     std::shared_ptr<std::recursive_mutex> guard = std::make_shared<std::recursive_mutex>();
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <cobus/error.hpp>
-#include <cobus/transport/transport.hpp>
+#include "../error.hpp"
+#include "../transport/transport.hpp"
 
 #include <algorithm>
 #include <chrono>
