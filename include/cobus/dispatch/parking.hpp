@@ -1,0 +1,68 @@
+#pragma once
+
+#include "../codec/base64.hpp"
+#include "../message.hpp"
+
+#include <cstddef>
+#include <cstdio>
+#include <fcntl.h>
+#include <string>
+#include <string_view>
+#include <sys/stat.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace cobus::detail {
+
+[[nodiscard]] inline auto base64_of(std::string_view bytes) -> std::string {
+    std::string text(base64_size(bytes.size()), '\0');
+    put_base64(bytes.data(), bytes.size(), text.data());
+    return text;
+}
+
+/// A dead letter as a line of JSON: topic, id, type, key, payload and headers, each text in base64,
+/// because it may be anything.
+[[nodiscard]] inline auto parked_line(message& letter) -> std::string {
+    const auto quoted = [](std::string_view bytes) { return '"' + base64_of(bytes) + '"'; };
+    (void)letter.ensure_bytes();
+    const std::string id(letter.id().text());
+    std::string line = R"({"topic":)" + quoted(letter.topic());
+    line.append(R"(,"id":)").append(quoted(id)).append(R"(,"type":)").append(quoted(letter.type()));
+    line.append(R"(,"key":)").append(letter.key() ? quoted(*letter.key()) : "null");
+    line.append(R"(,"payload":)").append(letter.is_null() ? "null" : quoted(letter.payload()));
+    line.append(R"(,"headers":[)");
+    bool first = true;
+    for (const auto& each : letter.headers()) {
+        line.append(first ? "[" : ",[").append(quoted(each.name)).append(",");
+        line.append(quoted(each.value)).append("]");
+        first = false;
+    }
+    return line.append("]}\n");
+}
+
+/// Appends a line to a file and sees it to the disk.
+[[nodiscard]] inline auto append_durably(const std::string& path, std::string_view line)
+    -> std::error_code {
+    const auto failed = [] { return std::error_code(errno, std::generic_category()); };
+    constexpr mode_t owner_only = 0600;
+    const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, owner_only);
+    if (file < 0) {
+        return failed();
+    }
+    std::error_code ec;
+    while (!line.empty() && !ec) {
+        const ssize_t count = ::write(file, line.data(), line.size());
+        if (count >= 0) {
+            line.remove_prefix(static_cast<std::size_t>(count));
+        } else if (errno != EINTR) {
+            ec = failed();
+        }
+    }
+    if (!ec && ::fsync(file) != 0) {
+        ec = failed();
+    }
+    ::close(file);
+    return ec;
+}
+
+} // namespace cobus::detail
