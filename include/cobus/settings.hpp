@@ -181,6 +181,13 @@ public:
         data_.drain_limit = positive("drain_limit", limit);
         return *this;
     }
+    /// A dead letter that its topic refuses for good, as without permission, is written to that
+    /// file, a line of JSON each, and counts as acknowledged. Unless set it is tried again for
+    /// ever, and its partition stops at the limit of unfinished messages.
+    auto park_dead_letters(std::string_view file) -> settings& {
+        data_.park_dead_letters = file;
+        return *this;
+    }
     /// How much publishing may be under way before publishers wait.
     auto queue(std::size_t messages, std::size_t bytes) -> settings& {
         data_.options.queue_messages = positive("queue messages", messages);
@@ -234,6 +241,9 @@ public:
     [[nodiscard]] auto concurrency() const noexcept -> std::size_t { return data_.concurrency; }
     [[nodiscard]] auto drain_limit() const noexcept -> std::chrono::milliseconds {
         return data_.drain_limit;
+    }
+    [[nodiscard]] auto park_dead_letters() const noexcept -> const std::string& {
+        return data_.park_dead_letters;
     }
     [[nodiscard]] auto wire() const noexcept -> cobus::wire { return data_.options.how; }
     [[nodiscard]] auto when_away() const noexcept -> policy { return data_.options.when_away; }

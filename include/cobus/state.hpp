@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -32,12 +34,29 @@ enum class state : unsigned char {
     return "?";
 }
 
+/// What became of what handlers gave up on, since the start.
+struct dead_letter_health {
+    std::uint64_t written = 0; ///< acknowledged by their topics
+    std::uint64_t parked = 0;  ///< in the file of `settings::park_dead_letters`
+    /// Refused by their topics, and tried again. Behind each of them nothing is committed, so that
+    /// its partition stops when its limit of unfinished messages is reached.
+    std::size_t waiting = 0;
+    std::size_t stopped = 0; ///< partitions that stand at a message of a type that nobody takes
+    std::chrono::steady_clock::time_point since{}; ///< that the oldest of these is there
+    std::error_code cause{};                       ///< of the last refusal
+    std::string why{};                             ///< the same in words
+
+    /// Nothing waits, nothing stands still.
+    [[nodiscard]] auto well() const noexcept -> bool { return waiting == 0 && stopped == 0; }
+};
+
 /// A state with its beginning and its reason.
 struct health {
     state what = state::connecting;
     std::chrono::steady_clock::time_point since;
     std::error_code cause;
     std::string why; ///< the cause in words, without secrets; empty when all is well
+    dead_letter_health dead_letters{};
 };
 
 } // namespace cobus

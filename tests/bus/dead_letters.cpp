@@ -1,5 +1,7 @@
+#include "events.hpp"
 #include "log_book.hpp"
 #include "run.hpp"
+#include "temporary_folder.hpp"
 
 #include <cobus/cobus.hpp>
 #include <cobus/dispatch/dead_letters.hpp>
@@ -8,6 +10,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -182,4 +186,138 @@ TEST_CASE("the wait after a refused letter doubles up to 32 seconds") {
     CHECK(cobus::detail::letter_wait(3) == 8s);
     CHECK(cobus::detail::letter_wait(5) == 32s);
     CHECK(cobus::detail::letter_wait(4000) == 32s);
+}
+
+namespace {
+
+/// Publishes a tick and a tock to a bus that handles ticks alone, and stops when `over` says so.
+void tick_and_tock(cobus::handler_options how, log_book& log, std::vector<std::uint64_t>& ticks,
+                   std::function<bool(cobus::bus&)> over) {
+    net::io_context context;
+    run(context, [&]() -> net::awaitable<void> {
+        cobus::settings told = with(log);
+        told.partitions(1);
+        cobus::bus bus(context.get_executor(), std::move(told));
+        auto handler = bus.on<cobus::test::tick>(
+            std::move(how), [&](const cobus::test::tick& event) { ticks.push_back(event.number); });
+        co_await bus.start();
+        const cobus::test::tick first{"a", 1};
+        const cobus::test::tock other{"a", 2};
+        const cobus::test::tick last{"a", 3};
+        co_await bus.publish(first);
+        co_await bus.publish(other);
+        co_await bus.publish(last);
+        co_await until([&] { return over(bus); });
+        co_await bus.stop(50ms);
+    });
+}
+
+} // namespace
+
+TEST_CASE("a message of a type that no handler takes is done, and others go on") {
+    log_book log;
+    std::vector<std::uint64_t> ticks;
+    tick_and_tock(cobus::handler("ticks"), log, ticks,
+                  [&](cobus::bus&) { return ticks.size() == 2; });
+    CHECK(ticks == std::vector<std::uint64_t>{1, 3});
+    CHECK(log.lines().empty());
+}
+
+TEST_CASE(
+    "a message of a type that no handler takes goes to the dead letters if a handler asks for it") {
+    log_book log;
+    std::vector<std::uint64_t> ticks;
+    tick_and_tock(cobus::handler("ticks").unknown(cobus::unknown_type::dead_letter), log, ticks,
+                  [&](cobus::bus& bus) {
+                      const auto letters = bus.health().dead_letters;
+                      CHECK(letters.well());
+                      return ticks.size() == 2 && letters.written == 1;
+                  });
+    CHECK(ticks == std::vector<std::uint64_t>{1, 3});
+    CHECK(log.with("no handler of this group takes the type 'tock'").size() == 1);
+}
+
+TEST_CASE("a partition stops at a message that no handler takes, if a handler asks for it") {
+    log_book log;
+    std::vector<std::uint64_t> ticks;
+    tick_and_tock(cobus::handler("ticks").unknown(cobus::unknown_type::stop), log, ticks,
+                  [&](cobus::bus& bus) {
+                      const auto letters = bus.health().dead_letters;
+                      CHECK(letters.written == 0);
+                      return letters.stopped == 1 && !letters.well() &&
+                             letters.why.find("'tock'") != std::string::npos;
+                  });
+    CHECK(log.of(cobus::log_level::error).size() == 1);
+    CHECK(ticks.front() == 1); // what was read with it may have run, and is not committed
+}
+
+TEST_CASE("the bus's health tells of dead letters that are refused, since when and why") {
+    net::io_context context;
+    picky_transport::script topic{1, make_error_code(cobus::errc::not_authorized), {}};
+    log_book log;
+    run(context, [&]() -> net::awaitable<void> {
+        cobus::bus bus(context.get_executor(), with(log), cobus::over(picky(topic)));
+        auto failing = bus.on_any(cobus::handler("failing"), {"orders"}, [](const cobus::message&) {
+            return cobus::outcome::dead_letter("no");
+        });
+        co_await bus.start();
+        const auto begun = std::chrono::steady_clock::now();
+        cobus::message failed = failing_message();
+        co_await bus.publish(std::move(failed));
+        co_await until([&] { return bus.health().dead_letters.waiting == 1; });
+        const cobus::dead_letter_health waiting = bus.health().dead_letters;
+        CHECK_FALSE(waiting.well());
+        CHECK(waiting.since >= begun);
+        CHECK(waiting.cause == make_error_code(cobus::errc::not_authorized));
+        CHECK(waiting.why.find("dlq.orders") != std::string::npos);
+        co_await until([&] { return bus.health().dead_letters.written == 1; });
+        const cobus::dead_letter_health after = bus.health().dead_letters;
+        CHECK(after.well());
+        CHECK(after.why.empty());
+        CHECK_FALSE(after.cause);
+        co_await bus.stop();
+    });
+}
+
+TEST_CASE("a dead letter that is refused for good is parked in a file, and its message is done") {
+    const cobus::test::temporary_folder folder;
+    const std::string file = (folder.path() / "parked.jsonl").string();
+    net::io_context context;
+    picky_transport::script topic{1000, make_error_code(cobus::errc::not_authorized), {}};
+    log_book log;
+    run(context, [&]() -> net::awaitable<void> {
+        cobus::settings how = with(log);
+        how.park_dead_letters(file);
+        cobus::bus bus(context.get_executor(), std::move(how), cobus::over(picky(topic)));
+        std::size_t handled = 0;
+        auto failing =
+            bus.on_any(cobus::handler("failing"), {"orders"}, [&](const cobus::message&) {
+                ++handled;
+                return cobus::outcome::dead_letter("no");
+            });
+        co_await bus.start();
+        for (int i = 0; i < 2; ++i) { // of one key: the second runs only if the first is done
+            cobus::message failed = failing_message();
+            co_await bus.publish(std::move(failed));
+        }
+        co_await until([&] { return bus.health().dead_letters.parked == 2; });
+        CHECK(handled == 2);
+        CHECK(bus.health().dead_letters.well());
+        co_await bus.stop();
+    });
+    std::ifstream lines(file);
+    std::string line;
+    std::size_t count = 0;
+    while (std::getline(lines, line)) {
+        ++count;
+        const auto has = [&](std::string_view text) {
+            return line.find('"' + cobus::detail::base64_of(text) + '"') != std::string::npos;
+        };
+        CHECK(has("dlq.orders"));
+        CHECK(has("a large payload"));
+        CHECK(has("cobus-dlq-reason"));
+        CHECK(line.back() == '}');
+    }
+    CHECK(count == 2);
+    CHECK(log.with("parked in").size() == 1);
 }

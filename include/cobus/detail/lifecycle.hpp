@@ -64,8 +64,13 @@ public:
         return transport_ == nullptr || transport_->in_process();
     }
     [[nodiscard]] auto health() const -> cobus::health {
-        const std::lock_guard lock(guard_);
-        return transport_ != nullptr ? transport_->health() : cobus::health();
+        cobus::health now;
+        {
+            const std::lock_guard lock(guard_);
+            now = transport_ != nullptr ? transport_->health() : cobus::health();
+        }
+        now.dead_letters = dispatcher_->dead_letters();
+        return now;
     }
     /// Why starting failed, in words.
     [[nodiscard]] auto problem() const -> std::string {

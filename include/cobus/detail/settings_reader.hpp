@@ -26,6 +26,7 @@ struct settings_data {
     std::shared_ptr<run_observer> observer;
     spool_maker make_spool;
     spool_place spool;
+    std::string park_dead_letters;
     std::map<std::string, std::string, std::less<>> topics; ///< this bus's names by the contracts'
     problem_list problems;
     std::optional<bool> ssl;

@@ -62,6 +62,8 @@ public:
         give_back();
     }
     [[nodiscard]] auto runs() noexcept -> runner& { return runner_; }
+    /// From any thread.
+    [[nodiscard]] auto dead_letters() const -> dead_letter_health { return runner_.dead_letters(); }
 
     /// Does what can be done now. True: there is more, run again soon.
     auto run(clock::time_point now) -> bool {
@@ -221,9 +223,8 @@ private:
         record* item = make_record(wanted.size(), from, *partition, ticket);
         partition->link(*item);
         ++records_;
-        if (partition->in_flight >= limits_.partition && !partition->held) {
-            partition->held = true;
-            stream_->hold(partition->where, true);
+        if (partition->in_flight >= limits_.partition) {
+            hold(*partition);
         }
         runner_.begin(*item, wanted);
     }
@@ -235,17 +236,30 @@ private:
         }
         partition.unlink(item);
         --records_;
-        if (partition.held && partition.in_flight <= limits_.partition / 2 && !partition.gone &&
-            stream_ != nullptr) {
-            partition.held = false;
-            stream_->hold(partition.where, false);
-        }
+        loosen(partition);
         back_.push_back(item.from);
         erase(item);
         if (partition.gone) {
             partitions_.sweep();
         }
         let_go();
+    }
+    void stopped(record& item) override {
+        item.partition->stopped = true;
+        hold(*item.partition);
+    }
+    void hold(partition_state& partition) {
+        if (!partition.held && stream_ != nullptr) {
+            partition.held = true;
+            stream_->hold(partition.where, true);
+        }
+    }
+    /// Lets a held partition go on, if nothing speaks against it any more.
+    void loosen(partition_state& partition) {
+        if (partition.held && partition.may_go_on(limits_.partition / 2) && stream_ != nullptr) {
+            partition.held = false;
+            stream_->hold(partition.where, false);
+        }
     }
     void finish(partition_state& in, watermark::ticket which, const message& content, bool good) {
         if (handled_observer* waiting = content.observer(host_)) {

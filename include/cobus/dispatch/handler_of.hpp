@@ -68,6 +68,10 @@ public:
         }
     }
     [[nodiscard]] auto prepare(message& content) const -> codec_result override {
+        if (options().unknown() != unknown_type::skip && !wants(content)) {
+            return codec_result("no handler of this group takes the type '" +
+                                std::string(content.type()) + "'");
+        }
         if constexpr (any) {
             return content.is_null() ? codec_result() : ready_bytes(content);
         } else if (content.type().empty() && (!content.envelope().empty() || type_is_inside())) {

@@ -26,6 +26,13 @@ enum class order : unsigned char {
     unordered,    ///< any may
 };
 
+/// What becomes of a message in a handler's topics whose type no handler of the group takes.
+enum class unknown_type : unsigned char {
+    skip,        ///< it is done: other groups may want it
+    dead_letter, ///< it goes to the dead letters
+    stop,        ///< its partition stops there, and nothing behind it is read or committed
+};
+
 /// How a handler is run: `bus.on<E>(cobus::handler("mail").concurrency(8), …)`.
 class handler_options {
 public:
@@ -85,6 +92,13 @@ public:
         return std::move(*this);
     }
 
+    /// For all of this handler's topics; if several handlers of a topic differ, the strictest
+    /// holds. `skip` unless set.
+    auto unknown(unknown_type what) && -> handler_options&& {
+        unknown_ = what;
+        return std::move(*this);
+    }
+
     struct batch_size {
         std::size_t count = 100;
         std::chrono::milliseconds within{200};
@@ -111,6 +125,7 @@ public:
         return identity_;
     }
     [[nodiscard]] auto batch() const noexcept -> const std::optional<batch_size>& { return batch_; }
+    [[nodiscard]] auto unknown() const noexcept -> unknown_type { return unknown_; }
 
 private:
     std::string name_;
@@ -123,6 +138,7 @@ private:
     std::function<std::string(const message&)> identity_;
     std::size_t concurrency_ = 64;
     order order_ = order::by_key;
+    unknown_type unknown_ = unknown_type::skip;
 };
 
 namespace detail {

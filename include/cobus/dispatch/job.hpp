@@ -128,6 +128,7 @@ struct job {
     unsigned letters = 0; ///< dead letters that were refused
     letter_form form = letter_form::whole;
     bool lettered = false; ///< its dead letter is to be sent, or under way
+    bool halted = false;   ///< nobody takes its type, and nothing passes it
     bool in_lane = false; ///< the lane's table knows it: it runs, waits for its turn or for a retry
     // Of `admission`, for handlers that have one.
     bool late = false;      ///< its time limit has passed
@@ -187,6 +188,8 @@ public:
     record_sink(const record_sink&) = delete;
     auto operator=(const record_sink&) -> record_sink& = delete;
     virtual void finished(record& item) = 0;
+    /// Nothing behind it may be read before it is finished, which it will not be here.
+    virtual void stopped(record& item) = 0;
 
 protected:
     record_sink() = default;
@@ -204,6 +207,7 @@ struct partition_state {
     bool map_changed = false;  ///< something finished that no commit has told of
     std::size_t in_flight = 0; ///< records
     bool held = false;
+    bool stopped = false;            ///< at a message that nobody takes
     bool touched = false;            ///< in the list of those that may have something to commit
     std::uint32_t leave_epoch = 0;   ///< of the revocation, when leaving
     bool leaving = false;            ///< revoked, not yet settled: begin nothing new
@@ -229,6 +233,10 @@ struct partition_state {
     void finish(watermark::ticket which) {
         mark.finish(which);
         map_changed = true;
+    }
+    /// Whether more may be read, once it was held.
+    [[nodiscard]] auto may_go_on(std::size_t most) const noexcept -> bool {
+        return !gone && !stopped && in_flight <= most;
     }
     [[nodiscard]] auto dirty(bool with_map) const noexcept -> bool {
         return mark.committable() > committed || (with_map && map_changed && committed >= 0);

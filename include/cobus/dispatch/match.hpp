@@ -110,10 +110,29 @@ private:
                 wanting.push_back(each);
             }
         }
+        if (wanting.empty() && !content.is_null()) {
+            if (registration* strict = strictest(content)) {
+                wanting.push_back(strict); // it refuses what it does not take
+            }
+        }
         if (known_.size() >= most_known) { // types come from outside: forget rather than grow
             known_.clear();
         }
         return known_.try_emplace(std::move(what), std::move(wanting)).first;
+    }
+
+    /// Who of the topic's handlers does not let unknown types pass; null when all do.
+    [[nodiscard]] auto strictest(const message& content) const -> registration* {
+        registration* found = nullptr;
+        for (registration* each : all_) {
+            const unknown_type what = each->options().unknown();
+            const bool reads = std::find(each->topics().begin(), each->topics().end(),
+                                         content.interned_topic()) != each->topics().end();
+            const unknown_type so_far =
+                found != nullptr ? found->options().unknown() : unknown_type::skip;
+            found = reads && what > so_far ? each : found;
+        }
+        return found;
     }
 
     /// The type, or words that no type consists of: what is null or broken goes ways of its own.

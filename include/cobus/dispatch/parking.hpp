@@ -3,6 +3,7 @@
 #include "../codec/base64.hpp"
 #include "../message.hpp"
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdio>
 #include <fcntl.h>
@@ -25,7 +26,7 @@ namespace cobus::detail {
 [[nodiscard]] inline auto parked_line(message& letter) -> std::string {
     const auto quoted = [](std::string_view bytes) { return '"' + base64_of(bytes) + '"'; };
     (void)letter.ensure_bytes();
-    const std::string id(letter.id().text());
+    const std::string id(letter.id().str());
     std::string line = R"({"topic":)" + quoted(letter.topic());
     line.append(R"(,"id":)").append(quoted(id)).append(R"(,"type":)").append(quoted(letter.type()));
     line.append(R"(,"key":)").append(letter.key() ? quoted(*letter.key()) : "null");
@@ -34,7 +35,7 @@ namespace cobus::detail {
     bool first = true;
     for (const auto& each : letter.headers()) {
         line.append(first ? "[" : ",[").append(quoted(each.name)).append(",");
-        line.append(quoted(each.value)).append("]");
+        line.append(each.value ? quoted(*each.value) : "null").append("]");
         first = false;
     }
     return line.append("]}\n");

@@ -1,12 +1,12 @@
 #pragma once
 
-#include "../message_id.hpp"
 #include "delays.hpp"
 #include "gates.hpp"
 #include "job.hpp"
 #include "lane_of.hpp"
 #include "letters.hpp"
 #include "limits.hpp"
+#include "next_try.hpp"
 #include "registration.hpp"
 #include "worker.hpp"
 
@@ -30,7 +30,7 @@ public:
         : host_(&host),
           sink_(&sink),
           observer_(limits.observer),
-          letters_(host, *this, std::move(group)),
+          letters_(host, *this, std::move(group), limits.park),
           most_running_(limits.handlers) {}
     runner(const runner&) = delete;
     auto operator=(const runner&) -> runner& = delete;
@@ -55,7 +55,7 @@ public:
             ++work.handler->unfinished;
             if (codec_result made = work.handler->prepare(*of.from.content); !made.ok()) {
                 work.ended = result::undecodable(made.problem());
-                send_letter(work); // outside of its lane, which another may hold
+                refuse(work);
             } else {
                 make_ready(work);
             }
@@ -84,6 +84,8 @@ public:
             run_listed();
         }
     }
+    /// From any thread.
+    [[nodiscard]] auto dead_letters() const -> dead_letter_health { return letters_.health(); }
     [[nodiscard]] auto due() const noexcept -> clock::time_point {
         return (std::min)(delays_.next(),
                           gated_.due([this](const registration& each) { return may_run(each); }));
@@ -323,31 +325,31 @@ private:
     }
 
     void retry(job& work) {
-        const retry_policy& policy = work.handler->options().retry();
         if (work.of->abandoned) {
             finish(work);
             return;
         }
         keep_lane(work);
-        if (policy.exhausted(work.attempt) || !policy.worth_retrying(work.ended.error())) {
+        // Not when this run of the home began: never too early.
+        if (const auto due = next_try(work, host_->now())) {
+            ++work.attempt;
+            delays_.add(*due, work);
+        } else {
             send_letter(work);
-            return;
         }
-        const auto asked = work.ended.delay();
-        const auto wait =
-            asked.count() >= 0 ? asked : policy.wait(work.attempt, fast_random::local()());
-        const auto now = host_->now(); // not when this run of the home began: never too early
-        if (work.attempt == 1) {
-            work.failing_since = now;
-        }
-        if (policy.too_late(now + wait - work.failing_since)) {
-            send_letter(work);
-            return;
-        }
-        ++work.attempt;
-        delays_.add(now + wait, work);
     }
 
+    /// It cannot be decoded, or nobody takes its type. Outside of its lane, which another may hold.
+    void refuse(job& work) {
+        if (work.handler->options().unknown() == unknown_type::stop &&
+            !work.handler->wants(*work.of->from.content)) {
+            letters_.stop(work);
+            delays_.add((clock::time_point::max)(), work);
+            sink_->stopped(*work.of);
+        } else {
+            send_letter(work);
+        }
+    }
     void send_letter(job& work) { letters_.send(work); }
     void letter_over(job& work) override { finish(work); }
     void letter_refused(job& work, std::chrono::seconds wait) override {
@@ -358,6 +360,7 @@ private:
         if (observer_ != nullptr) {
             observer_->over(work);
         }
+        letters_.forget(work);
         registration& handler = *work.handler;
         if (in_batches(handler)) {
             work.in_lane = false;
