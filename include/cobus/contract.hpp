@@ -80,7 +80,7 @@ template <class Enum, class... More>
     return {first, more...};
 }
 
-/// What becomes of an event while Kafka is away.
+/// What becomes of an event while Kafka is away. Spool files keep the number: new ones come last.
 enum class policy : unsigned char {
     deliver, ///< handlers of this process get it now; it never reaches Kafka
     wait,    ///< the publisher is suspended until Kafka is back, or a limit passes

@@ -2,4 +2,5 @@
 
 /// What cobus keeps in SQLite files. Needs SQLite 3.37 and the target cobus::sqlite.
 
+#include "degrade/sqlite_spool.hpp"
 #include "middleware/sqlite_deduplication.hpp"

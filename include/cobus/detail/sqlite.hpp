@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <fcntl.h>
 #include <memory>
@@ -20,8 +21,9 @@ template <auto F> struct deleter {
     template <class T> void operator()(T* handle) const noexcept { F(handle); }
 };
 
-/// One connection to a file that only its owner may read. Errors: throws `cobus::error` with
-/// `errc::unavailable` and what SQLite says.
+/// One connection to a file that only its owner may read. Errors: throws `cobus::error` with what
+/// SQLite says: `errc::queue_full` for a full disk, `errc::too_large`, `errc::bad_settings` for a
+/// file that is damaged or none of SQLite's, and `errc::store_failed` otherwise.
 class database {
 public:
     /// Makes the file if need be, with mode 0600. Others of other processes are waited for up to
@@ -44,17 +46,51 @@ public:
     }
     void check(int code) const {
         if (code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE) {
-            throw error(errc::unavailable,
+            throw error(kind_of(code),
                         "SQLite, " + path_ + ": " +
-                            (handle_ ? sqlite3_errmsg(handle()) : sqlite3_errstr(code)));
+                            (handle_ ? sqlite3_errmsg(handle()) : sqlite3_errstr(code)) +
+                            cure_of(code));
         }
     }
+    [[nodiscard]] auto in_transaction() const noexcept -> bool {
+        return sqlite3_get_autocommit(handle()) == 0;
+    }
+    [[nodiscard]] auto path() const noexcept -> const std::string& { return path_; }
 
 private:
+    [[nodiscard]] static auto cure_of(int code) noexcept -> const char* {
+        switch (code & 0xFF) {
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+            return ", so it is damaged or was never one; move it away with what lies beside it, or "
+                   "name another file";
+        case SQLITE_BUSY:
+            return "; close the other program that has it open";
+        default:
+            return "";
+        }
+    }
+    [[nodiscard]] auto kind_of(int code) const noexcept -> errc {
+        const int cause = handle_ ? sqlite3_system_errno(handle()) : 0;
+        switch (code & 0xFF) { // without what is told in detail
+        case SQLITE_FULL:
+            return errc::queue_full;
+        case SQLITE_IOERR:
+            return cause == ENOSPC || cause == EDQUOT || cause == EFBIG ? errc::queue_full
+                                                                        : errc::store_failed;
+        case SQLITE_TOOBIG:
+            return errc::too_large;
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+            return errc::bad_settings;
+        default:
+            return errc::store_failed;
+        }
+    }
     static void make_private(const std::string& path) {
         const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (file < 0) {
-            throw error(errc::unavailable, path + ": " + std::generic_category().message(errno));
+            throw error(errc::store_failed, path + ": " + std::generic_category().message(errno));
         }
         ::close(file);
     }
@@ -84,6 +120,17 @@ public:
                                        SQLITE_STATIC, SQLITE_UTF8));
         return *this;
     }
+    /// As it is; null data is an empty blob.
+    auto bind_bytes(std::string_view value) -> statement& {
+        of_->check(sqlite3_bind_blob64(handle_.get(), ++bound_,
+                                       value.data() != nullptr ? value.data() : "", value.size(),
+                                       SQLITE_STATIC));
+        return *this;
+    }
+    auto bind_null() -> statement& {
+        of_->check(sqlite3_bind_null(handle_.get(), ++bound_));
+        return *this;
+    }
     /// True: a row is there.
     auto step() -> bool {
         const int code = sqlite3_step(handle_.get());
@@ -92,6 +139,16 @@ public:
     }
     [[nodiscard]] auto number(int column) const noexcept -> std::int64_t {
         return sqlite3_column_int64(handle_.get(), column);
+    }
+    [[nodiscard]] auto is_null(int column) const noexcept -> bool {
+        return sqlite3_column_type(handle_.get(), column) == SQLITE_NULL;
+    }
+    /// Of a text or a blob; until the next step.
+    [[nodiscard]] auto bytes(int column) const noexcept -> std::string_view {
+        const void* const data = sqlite3_column_blob(handle_.get(), column);
+        const auto size = static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column));
+        return data != nullptr ? std::string_view(static_cast<const char*>(data), size)
+                               : std::string_view();
     }
     void reset() noexcept {
         bound_ = 0;
@@ -118,5 +175,34 @@ public:
 private:
     statement* of_;
 };
+
+/// All of what is done before `commit`, or nothing.
+class transaction {
+public:
+    explicit transaction(database& in) : in_(&in) {
+        roll_back(); // one that could not be rolled back when it failed
+        in.run("BEGIN IMMEDIATE");
+    }
+    transaction(const transaction&) = delete;
+    auto operator=(const transaction&) -> transaction& = delete;
+    ~transaction() { roll_back(); }
+    // Changes the database. NOLINTNEXTLINE(readability-make-member-function-const)
+    void commit() { in_->run("COMMIT"); }
+
+private:
+    void roll_back() noexcept {
+        if (in_->in_transaction()) {
+            sqlite3_exec(in_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+        }
+    }
+
+    database* in_;
+};
+
+/// The first number that a question is answered with, or 0.
+[[nodiscard]] inline auto number_of(database& in, const char* question) -> std::int64_t {
+    statement asking(in, question);
+    return asking.step() ? asking.number(0) : 0;
+}
 
 } // namespace cobus::detail::sqlite

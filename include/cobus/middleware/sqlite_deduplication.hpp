@@ -21,8 +21,9 @@ namespace cobus {
 /// microseconds each, for a sync of the disk at a checkpoint (about each thousandth), and for up to
 /// `patience` while another process writes.
 ///
-/// Errors: the constructor and all calls throw `cobus::error` with `errc::unavailable`.
-/// Thread safety: any thread.
+/// Errors: the constructor and all calls throw `cobus::error`: `errc::bad_settings` when the file
+/// is no such store or damaged, `errc::queue_full` when the disk is full, else
+/// `errc::store_failed`. Thread safety: any thread.
 class sqlite_deduplication final : public deduplication_store {
 public:
     /// A file of that path, made if need be, readable for its owner only.
