@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../degrade/spool_file.hpp"
 #include "../transport/options.hpp"
 #include "environment.hpp"
 #include "intern.hpp"
