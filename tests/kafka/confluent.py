@@ -2,6 +2,7 @@
 
     confluent.py BROKERS read TOPIC         prints every message of the topic, a JSON object a line
     confluent.py BROKERS write TOPIC JSON   writes the messages of a JSON array, in the same form
+    confluent.py fetch                      only gets confluent-kafka
 
 A message is {"key": text or null, "value": text or null, "headers": [[name, text or null], …]},
 and has "partition" and "offset" when it was read, "partition" if it should when it is written.
@@ -87,7 +88,9 @@ try:
 except ImportError:
     run_with_confluent_kafka()
 
-if sys.argv[2] == "read":
+if sys.argv[1:] == ["fetch"]:
+    pass
+elif sys.argv[2] == "read":
     read(sys.argv[1], sys.argv[3])
 else:
     write(sys.argv[1], sys.argv[3], json.loads(sys.argv[4]))

@@ -32,6 +32,7 @@ struct publish_node {
     std::chrono::steady_clock::time_point deadline = (std::chrono::steady_clock::time_point::max)();
     publish_node* next = nullptr; ///< the transport's, while it holds the node
     std::uintptr_t scratch = 0;   ///< the transport's, while it holds the node
+    std::uint64_t turn = 0;       ///< the transport's, while it holds the node
     const void* beside = nullptr; ///< is read when it ends: worth fetching ahead, if not null
     /// Called exactly once for each `pending`, on any thread, after `where` and `ec` are set. Never
     /// resumes a user's code inline.

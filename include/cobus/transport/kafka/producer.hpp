@@ -110,8 +110,6 @@ public:
 private:
     static constexpr int events_per_run = 64;
 
-    // --- publishing
-
     /// Gives the node to librdkafka. After `pending` it is no longer ours to look at.
     [[nodiscard]] auto produce(publish_node& node) noexcept -> taken {
         try {
@@ -139,6 +137,7 @@ private:
             }
             node.where.id(content.id());
             node.where.topic(content.interned_topic());
+            node.turn = turns_.fetch_add(1, std::memory_order_relaxed);
             const taken what = session_->send(node, topic, out);
             if (what == taken::done && node.ec == errc::fatal && !gave_up_.load()) {
                 node.ec.clear(); // the runs are about to hear of it, and make another client
@@ -201,10 +200,10 @@ private:
         std::uint64_t count = 0;
         each_report(event, [&](const rd_kafka_message_t& report) {
             publish_node& node = refusals_.read(session_->get(), report, *watch_);
-            if (report.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-                look_for_end(); // reports of it may come before the event that tells of it
-            }
-            if (renewing_.load() && !gave_up_ && !under_way_.closed() && goes_again(report)) {
+            // Reports of the end may come before the event that tells of it.
+            report.err != RD_KAFKA_RESP_ERR_NO_ERROR ? look_for_end() : limit_.worked();
+            if (renewing_.load() && !gave_up_ && !under_way_.closed() &&
+                goes_again(report, node.when_away)) {
                 node.ec.clear();
                 back_.push(node);
                 return;
@@ -220,7 +219,7 @@ private:
     }
 
     /// The client sends nothing any more. Everything that it has comes back; then another one takes
-    /// its place and gets first what was certainly not sent.
+    /// its place and gets first what was certainly not sent, or is to reach Kafka by all means.
     void look_for_end() noexcept {
         if (rd_kafka_fatal_error(session_->get(), nullptr, 0) == RD_KAFKA_RESP_ERR_NO_ERROR ||
             (renewing_.load() && !replaced_) || gave_up_) {
@@ -270,6 +269,7 @@ private:
     }
     void replace() noexcept {
         replaced_ = true;
+        back_.sort();
         again_.put_before(back_); // they are older than what it had not got yet
         try {
             auto next = std::make_unique<session>(conf_ptr(rd_kafka_conf_dup(conf_.get())), watch_);
@@ -383,7 +383,7 @@ private:
     under_way under_way_;
     std::atomic<bool> gave_up_{false};  ///< the client failed for good
     std::atomic<bool> renewing_{false}; ///< a client failed; publishers wait in line
-
+    std::atomic<std::uint64_t> turns_{0};
     // Of the executor's runs.
     renewal_limit limit_;
     unsent again_;          ///< for the next client
@@ -393,8 +393,7 @@ private:
 
     std::mutex stop_guard_;
     operation* stopping_ = nullptr;
-    clock::time_point deadline_{};
-    clock::time_point flush_again_{};
+    clock::time_point deadline_{}, flush_again_{};
 };
 
 } // namespace cobus::detail::kafka
