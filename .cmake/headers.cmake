@@ -24,4 +24,5 @@ foreach(header IN LISTS headers)
 endforeach()
 add_library(cobus_headers OBJECT EXCLUDE_FROM_ALL ${units})
 target_link_libraries(cobus_headers PRIVATE cobus_all cobus_warnings)
-target_compile_options(cobus_headers PRIVATE -g0)
+set_target_properties(cobus_headers PROPERTIES
+    CXX_COMPILER_LAUNCHER "${PROJECT_SOURCE_DIR}/tests/tools/syntax_only")
