@@ -93,8 +93,6 @@ private:
 struct observed {
     std::map<std::string, std::vector<std::uint64_t>> order;
     std::set<std::pair<std::uint64_t, unsigned>> tries;
-
-    friend auto operator==(const observed&, const observed&) -> bool = default;
 };
 
 /// Runs one script.

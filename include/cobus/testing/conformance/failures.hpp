@@ -249,8 +249,9 @@ inline auto c53_not_retryable(world& w) -> net::awaitable<void> {
     expect_equal(scene.tries_of(0).size(), std::size_t{1}, "tries of what is hopeless");
     expect_equal(scene.tries_of(1).size(), std::size_t{3}, "tries of what is not");
     expect_equal(scene.tries_of(2).size(), std::size_t{1}, "tries of what the handler gives up");
-    const auto reason = scene.letters().all().back().headers.get("cobus-dlq-reason");
-    expect_equal(reason.value_or(""), "said by value", "the reason that the handler gave");
+    const seen_message letter = scene.letters().all().back();
+    expect_equal(letter.headers.get("cobus-dlq-reason").value_or(""), "said by value",
+                 "the reason that the handler gave");
 }
 
 inline auto c54_no_letters_of_letters(world& w) -> net::awaitable<void> {
