@@ -82,10 +82,18 @@ template <class Enum, class... More>
 
 /// What becomes of an event while Kafka is away. Spool files keep the number: new ones come last.
 enum class policy : unsigned char {
-    deliver, ///< handlers of this process get it now; it never reaches Kafka
-    wait,    ///< the publisher is suspended until Kafka is back, or a limit passes
-    fail,    ///< the publisher gets `errc::unavailable` at once
+    deliver,           ///< handlers of this process get it now; it never reaches Kafka
+    wait,              ///< the publisher is suspended until Kafka is back, or a limit passes
+    fail,              ///< the publisher gets `errc::unavailable` at once
+    deliver_and_spool, ///< handlers of this process get it now where the order allows that, and it
+                       ///< is kept for Kafka
+    spool,             ///< it is kept for Kafka
 };
+
+/// Whether events of that policy are kept for Kafka.
+[[nodiscard]] constexpr auto spools(policy what) noexcept -> bool {
+    return what == policy::deliver_and_spool || what == policy::spool;
+}
 
 /// How a message looks on Kafka.
 class wire {

@@ -27,6 +27,8 @@ protected:
     ~handled_observer() = default;
 };
 
+class local_run;
+
 /// What travels: id, topic, type, source, time, key, headers and payload. The payload is bytes, the
 /// typed event, or both, each made from the other at most once, when first needed.
 ///
@@ -133,6 +135,10 @@ public:
     [[nodiscard]] auto observer(const void* owner) const noexcept -> handled_observer* {
         return owner == observer_owner_ ? observer_ : nullptr;
     }
+    /// Of an event that is handled in process and kept for Kafka as well; whoever holds the message
+    /// keeps it alive.
+    void run(local_run* which) noexcept { run_ = which; }
+    [[nodiscard]] auto run() const noexcept -> local_run* { return run_; }
     [[nodiscard]] auto observer_owner() const noexcept -> const void* { return observer_owner_; }
 
     /// How it has to look on Kafka, where neither its contract nor the bus decides: of a message
@@ -167,6 +173,7 @@ public:
         envelope_type_ = original.envelope_type_;
         observer_ = original.observer_;
         observer_owner_ = original.observer_owner_;
+        run_ = original.run_;
         lent_ = lent;
         if (lent == nullptr) { // else the original's group may just be making the bytes
             bytes_ = original.bytes_;
@@ -287,6 +294,7 @@ private:
         std::swap(release_, other.release_);
         std::swap(observer_, other.observer_);
         std::swap(observer_owner_, other.observer_owner_);
+        std::swap(run_, other.run_);
     }
 
     const std::string* topic_ = nullptr;
@@ -309,6 +317,7 @@ private:
     void (*release_)(void*) noexcept = nullptr;
     handled_observer* observer_ = nullptr;
     const void* observer_owner_ = nullptr;
+    local_run* run_ = nullptr;
 };
 
 /// Messages live in the pool and are handed on by pointer.

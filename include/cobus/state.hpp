@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -15,6 +16,7 @@ enum class state : unsigned char {
     connecting, ///< Kafka was not heard of yet, and the decision time has not passed
     connected,  ///< Kafka answers
     degraded,   ///< Kafka is away: each event's policy decides what becomes of it
+    recovering, ///< Kafka answers again, and gets first what was kept for it
     failed,     ///< Kafka is required and away at the start, or refused for good
 };
 
@@ -28,6 +30,8 @@ enum class state : unsigned char {
         return "connected";
     case state::degraded:
         return "degraded";
+    case state::recovering:
+        return "recovering";
     case state::failed:
         return "failed";
     }
@@ -50,6 +54,17 @@ struct dead_letter_health {
     [[nodiscard]] auto well() const noexcept -> bool { return waiting == 0 && stopped == 0; }
 };
 
+/// What is kept for Kafka.
+struct spooled {
+    std::uint64_t messages = 0;
+    std::uint64_t bytes = 0;                                     ///< of payloads and keys
+    std::optional<std::chrono::system_clock::time_point> oldest; ///< when it was published
+    std::uint64_t refused = 0; ///< that Kafka will never take, since the start
+    bool durable = false;      ///< all of it survives this process
+
+    friend auto operator==(const spooled&, const spooled&) -> bool = default;
+};
+
 /// A state with its beginning and its reason.
 struct health {
     state what = state::connecting;
@@ -57,6 +72,7 @@ struct health {
     std::error_code cause;
     std::string why; ///< the cause in words, without secrets; empty when all is well
     dead_letter_health dead_letters{};
+    spooled kept{};
 };
 
 } // namespace cobus

@@ -27,8 +27,16 @@ struct announcement {
     return text + " s";
 }
 
+[[nodiscard]] inline auto events(std::uint64_t count) -> std::string {
+    return std::to_string(count) + (count == 1 ? " event" : " events");
+}
+
 [[nodiscard]] inline auto what_becomes_of_events(const transport_options& options) -> std::string {
     switch (options.when_away) {
+    case policy::deliver_and_spool:
+        return "events are kept for it, and handled in process where that keeps their order";
+    case policy::spool:
+        return "events are kept for it";
     case policy::deliver:
         return "events are delivered in process until it answers";
     case policy::wait:
@@ -48,17 +56,26 @@ struct announcement {
     for (const std::string& each : options.brokers) {
         brokers.append(brokers.empty() ? " at " : ",").append(each);
     }
+    const auto lasted =
+        seconds(std::chrono::duration_cast<std::chrono::milliseconds>(after.since - before.since));
     switch (after.what) {
     case state::connected:
+        if (before.what == state::recovering) {
+            return {log_level::info,
+                    "Kafka" + brokers + " has all that was kept for it, after " + lasted};
+        }
         if (before.what != state::degraded) {
             return {log_level::info, "connected to Kafka" + brokers};
         }
+        return {log_level::info, "Kafka" + brokers + " answers again after " + lasted + "; " +
+                                     events(stayed) + " stayed in process"};
+    case state::recovering:
         return {log_level::info,
-                "Kafka" + brokers + " answers again after " +
-                    seconds(std::chrono::duration_cast<std::chrono::milliseconds>(after.since -
-                                                                                  before.since)) +
-                    "; " + std::to_string(stayed) +
-                    (stayed == 1 ? " event stayed in process" : " events stayed in process")};
+                (before.what == state::degraded
+                     ? "Kafka" + brokers + " answers again after " + lasted
+                     : "connected to Kafka" + brokers) +
+                    (stayed > 0 ? "; " + events(stayed) + " stayed in process" : std::string()) +
+                    "; it gets " + events(after.kept.messages) + " that were kept for it"};
     case state::degraded:
         return {log_level::warning, "Kafka" + brokers + " is away (" + after.why +
                                         "): " + what_becomes_of_events(options)};

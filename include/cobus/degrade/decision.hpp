@@ -49,6 +49,7 @@ public:
         case state::failed:
             return refused_ && seen.what == link::up && while_away(seen, now);
         case state::memory:
+        case state::recovering: // that is for the spool to say
             return false;
         }
         return false;

@@ -154,6 +154,8 @@ private:
         case policy::wait:
             return step::hold;
         case policy::fail:
+        case policy::deliver_and_spool: // have no line
+        case policy::spool:
             return step::refuse;
         }
         return step::refuse;

@@ -263,11 +263,16 @@ private:
 
     void read_policy(const variable& from) {
         const std::string word = lower(from.value);
-        if (word == "deliver" || word == "wait" || word == "fail") {
-            data_.options.when_away =
-                word == "wait" ? policy::wait : (word == "fail" ? policy::fail : policy::deliver);
+        const std::map<std::string_view, policy> known{
+            {"deliver", policy::deliver}, {"wait", policy::wait},
+            {"fail", policy::fail},       {"deliver_and_spool", policy::deliver_and_spool},
+            {"spool", policy::spool},
+        };
+        if (const auto found = known.find(word); found != known.end()) {
+            data_.options.when_away = found->second;
         } else {
-            data_.problems.add(from.name, from.value, "is no policy; set deliver, wait or fail");
+            data_.problems.add(from.name, from.value,
+                               "is no policy; set deliver_and_spool, spool, deliver, wait or fail");
         }
     }
 
@@ -321,6 +326,7 @@ inline void complete_spool(const settings_data& data, transport_options& out,
 /// Derives what follows from several settings, and finds what they contradict in.
 inline void complete(const settings_data& data, transport_options& out, problem_list& problems) {
     out.group_id = data.group();
+    out.drain_limit = data.drain_limit;
     if (data.required && !data.enabled) {
         problems.add("REQUIRE_KAFKA", "true",
                      "needs Kafka, but Kafka is not enabled; set KAFKA_ENABLED=true");

@@ -6,6 +6,7 @@
 #include "../log.hpp"
 #include "failover/merged_stream.hpp"
 #include "failover/runtime.hpp"
+#include "failover/spooled_traffic.hpp"
 #include "failover/traffic.hpp"
 #include "transport.hpp"
 
@@ -37,7 +38,8 @@ public:
           runtime_(std::move(runtime)),
           memory_(std::move(memory)),
           kafka_(std::move(kafka)),
-          traffic_(options, *runtime_, *kafka_, *memory_) {
+          traffic_(options, *runtime_, *kafka_, *memory_),
+          spooled_(options_, *runtime_, *kafka_, *memory_) {
         for (step* each : {&kafka_started_, &memory_started_, &kafka_stopped_, &memory_stopped_}) {
             each->whole = this;
         }
@@ -60,9 +62,11 @@ public:
 
     void start(waker& state_changed, operation& done) noexcept override {
         decision_.start(runtime_->now());
+        shown_ = decision_.current();
         state_changed_ = &state_changed;
         start_done_ = &done;
         traffic_.open();
+        spooled_.open();
         memory_->start(inner_changed_, memory_started_);
         kafka_->start(inner_changed_, kafka_started_);
         started_.store(true, std::memory_order_release);
@@ -71,14 +75,15 @@ public:
 
     [[nodiscard]] auto publish(publish_node& node, bool may_wait) noexcept -> taken override {
         try {
-            return traffic_.publish(node, may_wait);
+            return spools(node.when_away) ? spooled_.publish(node, may_wait)
+                                          : traffic_.publish(node, may_wait);
         } catch (const std::bad_alloc&) {
             node.ec = std::make_error_code(std::errc::not_enough_memory);
             return taken::done;
         }
     }
     [[nodiscard]] auto withdraw(publish_node& node) noexcept -> bool override {
-        return traffic_.withdraw(node);
+        return spools(node.when_away) ? spooled_.withdraw(node) : traffic_.withdraw(node);
     }
 
     [[nodiscard]] auto subscribe(const interest& wanted, waker& ready)
@@ -95,6 +100,7 @@ public:
         switch (now.what) {
         case cobus::state::memory:
         case cobus::state::connected:
+        case cobus::state::recovering:
             return {link::up, {}, {}};
         case cobus::state::connecting:
             return {link::connecting, {}, {}};
@@ -105,7 +111,15 @@ public:
         }
         return {link::failed, now.cause, now.why};
     }
-    [[nodiscard]] auto health() const -> cobus::health override { return traffic_.current(); }
+    [[nodiscard]] auto health() const -> cobus::health override {
+        cobus::health now;
+        {
+            const std::lock_guard lock(shown_guard_);
+            now = shown_;
+        }
+        now.kept = spooled_.summary();
+        return now;
+    }
 
     /// What is held may still go to Kafka until `deadline`, if Kafka comes back; it is not
     /// delivered in process any more, because the streams are closed.
@@ -115,6 +129,7 @@ public:
             return;
         }
         traffic_.stop(deadline);
+        spooled_.stop(deadline);
         {
             const std::lock_guard lock(stop_guard_);
             stop_deadline_ = deadline;
@@ -166,9 +181,16 @@ private:
         }
         traffic_.expire(now);
         more = traffic_.flush() || more;
+        more = spooled_.run(now) || more;
+        try {
+            show(now);
+        } catch (const std::bad_alloc&) { // for the words of it: look again
+            more = true;
+        }
         stop_step(now);
-        runtime_->ring_at(stop_begun_ ? (clock::time_point::max)()
-                                      : (std::min)(decision_.due(), traffic_.due()));
+        runtime_->ring_at(stop_begun_
+                              ? (clock::time_point::max)()
+                              : (std::min)({decision_.due(), traffic_.due(), spooled_.due()}));
         return more;
     }
 
@@ -178,19 +200,46 @@ private:
             seen.what = link::failed;
             seen.cause = kafka_started_.ec;
         }
-        const cobus::health before = decision_.current();
         const bool changed = decision_.update(seen, now);
         const cobus::health& after = decision_.current();
         if (changed) {
-            const std::uint64_t stayed = traffic_.gate(after);
-            const degrade::announcement line = degrade::announce(before, after, options_, stayed);
-            detail::write_log(options_.log, line.level, line.text);
-            state_changed_->wake();
+            stayed_ += traffic_.gate(after);
+            spooled_.gate(after);
+            show(now);
         }
         if (start_done_ != nullptr && after.what != cobus::state::connecting &&
             memory_started_.is_over()) {
             end(start_done_, after.what == cobus::state::failed ? after.cause : memory_started_.ec);
         }
+    }
+
+    /// Tells of the state if it is another one: while Kafka gets what was kept for it, the bus is
+    /// not yet as it was.
+    void show(clock::time_point now) {
+        cobus::health next = decision_.current();
+        if (next.what == cobus::state::connected && spooled_.recovering()) {
+            next.what = cobus::state::recovering;
+        }
+        const cobus::health before = shown();
+        if (next.what == before.what) {
+            return;
+        }
+        if (before.what == cobus::state::recovering && next.what == cobus::state::connected) {
+            next.since = now;
+        }
+        next.kept = spooled_.summary();
+        const degrade::announcement line =
+            degrade::announce(before, next, options_, std::exchange(stayed_, 0));
+        {
+            const std::lock_guard lock(shown_guard_);
+            shown_ = std::move(next);
+        }
+        detail::write_log(options_.log, line.level, line.text);
+        state_changed_->wake();
+    }
+    [[nodiscard]] auto shown() const -> cobus::health {
+        const std::lock_guard lock(shown_guard_);
+        return shown_;
     }
 
     void stop_step(clock::time_point now) noexcept {
@@ -202,7 +251,8 @@ private:
             }
             deadline = stop_deadline_;
         }
-        if (!stop_begun_ && (deadline <= now || traffic_.nothing_waits())) {
+        if (!stop_begun_ &&
+            (deadline <= now || (traffic_.nothing_waits() && spooled_.nothing_waits()))) {
             stop_begun_ = true;
             kafka_->stop(deadline, kafka_stopped_);
             memory_->stop(deadline, memory_stopped_);
@@ -237,6 +287,11 @@ private:
     std::unique_ptr<transport> memory_;
     std::unique_ptr<transport> kafka_;
     detail::failover_traffic traffic_;
+    mutable detail::spooled_traffic spooled_;
+    std::uint64_t stayed_ = 0; ///< in process, in the state that is shown
+
+    mutable std::mutex shown_guard_;
+    cobus::health shown_;
 };
 
 /// A transport that goes over what `kafka` makes, and falls back on what `memory` makes.

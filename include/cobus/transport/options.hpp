@@ -35,6 +35,12 @@ enum class spool_full : unsigned char {
     drop_oldest, ///< the oldest event is given up instead, and counted
 };
 
+/// Which events handlers of this process get while Kafka is away.
+enum class deliver_order : unsigned char {
+    in_order, ///< those of which no older one of the same key is still to come back from Kafka
+    eager,    ///< all: K#10 may be handled before K#9
+};
+
 /// Where a spool's file is, and how messages go out of it.
 struct spool_place {
     std::string path; ///< empty: in memory
@@ -54,6 +60,9 @@ struct spool_options {
     std::chrono::milliseconds max_age{0}; ///< older events are given up; zero: none is
     bool honour_marks = true;             ///< handlers skip what they did while Kafka was away
     std::chrono::hours mark_life{24};     ///< of the marks that a replay sends
+    deliver_order in_process = deliver_order::in_order; ///< of what is handled here meanwhile
+    bool honour_marks = true;         ///< handlers skip what they did while Kafka was away
+    std::chrono::hours mark_life{24}; ///< of the marks that a replay sends
 };
 
 /// What a bus tells the transport that it makes. Times are durations, sizes are bytes.
@@ -75,6 +84,7 @@ struct transport_options {
     std::chrono::milliseconds wait_limit{300000};      ///< of policy `wait`
     policy when_away = policy::deliver;                ///< for contracts that name none
     bool create_topics = true;
+    std::chrono::milliseconds drain_limit{10000}; ///< that running handlers get to end in
     spool_options spool;
 
     std::size_t queue_messages = 100000; ///< publishes that may be under way

@@ -125,7 +125,7 @@ private:
             }
             // What waits for Kafka waits in librdkafka's queue, which keeps its order: a message
             // that timed out there could come back behind younger ones only.
-            const auto keep = node.when_away == policy::wait ? wait_limit_ : client_default;
+            const auto keep = keep_for(node.when_away, wait_limit_);
             bool first_use = false;
             rd_kafka_topic_t* topic = session_->topic(content.interned_topic(), keep, first_use);
             if (topic == nullptr) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../../contract.hpp"
 #include "handle.hpp"
 
 #include <algorithm>
@@ -17,6 +18,14 @@ namespace cobus::detail::kafka {
 
 /// Of how long a topic's messages are tried: as long as the client's others.
 inline constexpr std::chrono::milliseconds client_default{0};
+/// For ever: a message that timed out would come back behind younger ones of its key.
+inline constexpr std::chrono::milliseconds no_limit{-1};
+
+/// How long the client tries messages of that policy.
+[[nodiscard]] inline auto keep_for(policy what, std::chrono::milliseconds wait_limit) noexcept
+    -> std::chrono::milliseconds {
+    return what == policy::wait ? wait_limit : spools(what) ? no_limit : client_default;
+}
 
 /// librdkafka's topic handles, one for each name. Making one asks for the topic's metadata at once;
 /// producing by name to an unknown topic would wait for a timer of a second. Reading takes no lock
@@ -80,8 +89,9 @@ private:
             return nullptr;
         }
         rd_kafka_topic_conf_t* own = rd_kafka_default_topic_conf_dup(client);
+        const auto time = keep == no_limit ? std::chrono::milliseconds(0) : keep;
         const std::string limit = std::to_string((std::min)(
-            keep.count(), std::chrono::milliseconds::rep{(std::numeric_limits<int>::max)()}));
+            time.count(), std::chrono::milliseconds::rep{(std::numeric_limits<int>::max)()}));
         rd_kafka_topic_conf_set(own, "message.timeout.ms", limit.c_str(), nullptr, 0);
         return own;
     }

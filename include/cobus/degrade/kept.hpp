@@ -1,0 +1,124 @@
+#pragma once
+
+#include "../local_run.hpp"
+#include "../transport/transport.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace cobus::degrade {
+
+class route_marks;
+
+/// Where an event of a spooling policy is that Kafka has not acknowledged.
+enum class kept_at : unsigned char {
+    nowhere,
+    direct,    ///< with Kafka's client, and its publisher waits for the answer: no row of the spool
+    pending,   ///< here
+    blocked,   ///< here, until a handler is through with it or with an older one of its key
+    sending,   ///< just being given to Kafka's client
+    in_client, ///< with Kafka's client
+};
+
+/// What is left of an event that is over, to be destroyed where no lock is held: users' destructors
+/// run. Readers in process may still need the content, so it goes with the last of them.
+class remains {
+public:
+    remains() = default;
+    remains(message_ptr content, local_run* run) noexcept
+        : content_(std::move(content)), run_(run) {}
+    remains(remains&& other) noexcept
+        : content_(std::move(other.content_)), run_(std::exchange(other.run_, nullptr)) {}
+    auto operator=(remains&& other) noexcept -> remains& {
+        std::swap(content_, other.content_);
+        std::swap(run_, other.run_);
+        return *this;
+    }
+    ~remains() {
+        if (run_ != nullptr) {
+            run_->detach();
+            run_->keep_alive(std::move(content_));
+            local_run::release(run_);
+        }
+    }
+
+private:
+    message_ptr content_;
+    local_run* run_ = nullptr;
+};
+
+/// An event of a spooling policy until Kafka has acknowledged it. As a node it is what Kafka's
+/// client gets, so the event never depends on its publisher.
+struct kept final : publish_node {
+    kept() = default;
+    kept(const kept&) = delete;
+    auto operator=(const kept&) -> kept& = delete;
+    ~kept() { (void)take_rest(); }
+
+    publish_node* outer = nullptr; ///< the publisher's own node, until it is answered
+    void* owner = nullptr;
+    route_marks* of = nullptr;  ///< its topic's
+    std::uint64_t sequence = 0; ///< ascending in the order of publishing
+    std::uint64_t lane = 0;     ///< of its topic and key; 0 without a key
+    std::size_t size = 0;
+    kept_at where_now = kept_at::nowhere;
+    bool given = false;   ///< to Kafka's client, once: never handled in process from then on
+    bool deliver = false; ///< waits to be handled in process
+    unsigned pins = 0;    ///< somebody still looks at it: not to be used anew
+    local_run* run = nullptr;
+    std::chrono::steady_clock::time_point until{}; ///< that its handlers are waited for
+    kept* before = nullptr;
+    kept* behind = nullptr;
+
+    [[nodiscard]] auto take_rest() noexcept -> remains {
+        return remains(std::move(content), std::exchange(run, nullptr));
+    }
+};
+
+/// Rows in the order of their sequence, without allocating.
+class kept_list {
+public:
+    [[nodiscard]] auto empty() const noexcept -> bool { return first_ == nullptr; }
+    [[nodiscard]] auto front() const noexcept -> kept* { return first_; }
+    [[nodiscard]] auto size() const noexcept -> std::size_t { return size_; }
+
+    /// From the end: nearly all are the youngest.
+    void insert(kept& item) noexcept {
+        kept* before = last_;
+        while (before != nullptr && before->sequence > item.sequence) {
+            before = before->before;
+        }
+        link(item, before, before != nullptr ? before->behind : first_);
+    }
+    /// From the start: for what comes back, which is older than nearly all that are here.
+    void insert_old(kept& item) noexcept {
+        kept* behind = first_;
+        while (behind != nullptr && behind->sequence < item.sequence) {
+            behind = behind->behind;
+        }
+        link(item, behind != nullptr ? behind->before : last_, behind);
+    }
+    void erase(kept& item) noexcept {
+        (item.before != nullptr ? item.before->behind : first_) = item.behind;
+        (item.behind != nullptr ? item.behind->before : last_) = item.before;
+        item.before = item.behind = nullptr;
+        --size_;
+    }
+
+private:
+    void link(kept& item, kept* before, kept* behind) noexcept {
+        item.before = before;
+        item.behind = behind;
+        (before != nullptr ? before->behind : first_) = &item;
+        (behind != nullptr ? behind->before : last_) = &item;
+        ++size_;
+    }
+
+    kept* first_ = nullptr;
+    kept* last_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+} // namespace cobus::degrade

@@ -1,0 +1,307 @@
+#pragma once
+
+#include "held_keys.hpp"
+#include "kept.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <limits>
+#include <memory>
+#include <utility>
+
+namespace cobus::degrade {
+
+/// The events of spooling policies that Kafka has not acknowledged, in the order of publishing:
+/// those that only pass through to Kafka's client (`direct`), and the rows that are kept. Decides
+/// which may go when, and does nothing else; whoever uses it locks.
+///
+/// docs/degradation.md has the rules: what Kafka's client holds is the oldest of each key, what is
+/// here the rest, and an event goes to the client only when nothing older of its key is here.
+class spool {
+public:
+    spool(std::size_t messages, std::size_t bytes) : max_messages_(messages), max_bytes_(bytes) {}
+
+    /// Whether one more would be too much, what Kafka's client holds included.
+    [[nodiscard]] auto full(std::size_t bytes) const noexcept -> bool {
+        return all() >= max_messages_ || bytes_ + bytes > max_bytes_;
+    }
+
+    // Events come.
+
+    /// An item with the publisher's message. The caller sets what is its own.
+    [[nodiscard]] auto take(publish_node& node, std::uint64_t lane, std::size_t bytes) -> kept& {
+        kept& item = fresh();
+        item.outer = &node;
+        item.beside = &node;
+        item.lane = lane;
+        item.size = bytes;
+        item.partition = node.partition;
+        item.when_away = node.when_away;
+        item.deadline = node.deadline;
+        item.content = std::move(node.content);
+        std::atomic_ref(node.scratch)
+            .store(reinterpret_cast<std::uintptr_t>(&item), std::memory_order_release);
+        return item;
+    }
+    /// The item that holds a node; only to be compared with under the lock, and then only trusted
+    /// if its `outer` is that node.
+    [[nodiscard]] static auto holder(publish_node& node) noexcept -> kept* {
+        return reinterpret_cast<kept*>(
+            std::atomic_ref(node.scratch).load(std::memory_order_acquire));
+    }
+
+    /// It did not enter: the publisher has its message again.
+    void untake(kept& item) noexcept {
+        publish_node& node = *std::exchange(item.outer, nullptr);
+        node.content = std::move(item.content);
+        std::atomic_ref(node.scratch).store(0, std::memory_order_release);
+        recycle(item);
+    }
+    /// It goes straight to Kafka's client.
+    void enter_direct(kept& item) noexcept {
+        item.sequence = next_++;
+        item.given = true;
+        put(item, kept_at::direct);
+    }
+    /// It stays here for now. May throw `std::bad_alloc`, and has done nothing then.
+    void enter_row(kept& item) {
+        keys_.add(item.lane);
+        item.sequence = next_++;
+        put(item, kept_at::pending);
+    }
+    /// The publisher's node with its message and all that is known.
+    auto give_back(kept& item) noexcept -> publish_node& {
+        publish_node& node = *item.outer;
+        leave(item);
+        item.outer = nullptr;
+        node.content = std::move(item.content);
+        node.where = std::move(item.where);
+        node.problem = std::move(item.problem);
+        node.ec = item.ec;
+        std::atomic_ref(node.scratch).store(0, std::memory_order_release);
+        recycle(item);
+        return node;
+    }
+    /// The publisher's node, while the event stays as a row.
+    [[nodiscard]] auto part(kept& item) noexcept -> publish_node& {
+        publish_node& node = *std::exchange(item.outer, nullptr);
+        item.beside = nullptr;
+        ++answered_;
+        std::atomic_ref(node.scratch).store(0, std::memory_order_release);
+        return node;
+    }
+
+    // Events go.
+
+    /// Whether an event of that key may go straight to Kafka's client.
+    [[nodiscard]] auto may_pass(std::uint64_t lane) const noexcept -> bool {
+        return waiting_ == 0 || lane == 0 || keys_.may_pass(lane);
+    }
+    /// The oldest that may be given to Kafka's client, or that waits for handlers.
+    [[nodiscard]] auto next() const noexcept -> kept* { return list(kept_at::pending).front(); }
+    [[nodiscard]] auto key_blocked(std::uint64_t lane) noexcept -> bool {
+        return lane != 0 && keys_.at(lane).blocked > 0;
+    }
+    void block(kept& item) noexcept { move(item, kept_at::blocked, false); }
+    /// All of that key may be looked at again.
+    void unblock(std::uint64_t lane) noexcept {
+        for (kept* each = list(kept_at::blocked).front(); each != nullptr;) {
+            kept* const behind = each->behind;
+            if (each->lane == lane) {
+                move(*each, kept_at::pending, true);
+            }
+            each = behind;
+        }
+    }
+    [[nodiscard]] auto first_blocked() const noexcept -> kept* {
+        return list(kept_at::blocked).front();
+    }
+    /// From now on it is never handled in process, and its key waits for Kafka.
+    void begin_send(kept& item) noexcept {
+        item.given = true;
+        item.deliver = false;
+        unclean(item);
+        move(item, kept_at::sending, false);
+    }
+    void sent(kept& item) noexcept {
+        if (item.where_now == kept_at::sending) {
+            move(item, kept_at::in_client, false);
+        }
+    }
+    /// Kafka's client has it not any more, and Kafka perhaps not. May throw `std::bad_alloc` for
+    /// one that was direct, and has done nothing then.
+    void back(kept& item) {
+        if (item.where_now == kept_at::direct) {
+            keys_.add(item.lane);
+        }
+        unclean(item);
+        move(item, kept_at::pending, true);
+        item.ec.clear();
+        item.scratch = 0;
+        item.next = nullptr;
+    }
+    /// The gate has closed: the oldest that passes through becomes a row. May throw
+    /// `std::bad_alloc`, and has done nothing then.
+    void to_row(kept& item) {
+        keys_.add(item.lane);
+        unclean(item);
+        move(item, kept_at::in_client, false);
+    }
+    [[nodiscard]] auto first_direct() const noexcept -> kept* {
+        return list(kept_at::direct).front();
+    }
+    [[nodiscard]] auto first_in_client() const noexcept -> kept* {
+        return list(kept_at::in_client).front();
+    }
+    /// Kafka has it, or nobody wants it any more.
+    [[nodiscard]] auto gone(kept& item) noexcept -> remains {
+        leave(item);
+        remains rest = item.take_rest();
+        recycle(item);
+        return rest;
+    }
+
+    // Handling in process.
+
+    /// Nothing of its key from now on, until Kafka has all of it.
+    void unclean(kept& item) noexcept { keys_.at(item.lane).unclean = true; }
+    [[nodiscard]] auto clean(std::uint64_t lane) const noexcept -> bool {
+        return list(kept_at::direct).empty() && keys_.clean(lane);
+    }
+
+    static void pin(kept& item) noexcept { ++item.pins; }
+    void unpin(kept& item) noexcept {
+        if (--item.pins == 0 && item.where_now == kept_at::nowhere) {
+            recycle(item);
+        }
+    }
+
+    // What is here.
+
+    [[nodiscard]] auto rows() const noexcept -> std::size_t {
+        return all() - list(kept_at::direct).size();
+    }
+    [[nodiscard]] auto all() const noexcept -> std::size_t { return all_now_; }
+    /// Rows whose publishers were told that they are kept.
+    [[nodiscard]] auto answered() const noexcept -> std::size_t { return answered_; }
+    [[nodiscard]] auto waiting() const noexcept -> std::size_t { return waiting_; }
+    [[nodiscard]] auto in_client() const noexcept -> std::size_t {
+        return list(kept_at::in_client).size();
+    }
+    [[nodiscard]] auto bytes() const noexcept -> std::size_t { return row_bytes_; }
+    /// The oldest row, or null.
+    [[nodiscard]] auto oldest() const noexcept -> const kept* {
+        const kept* first = nullptr;
+        for (const kept_at each :
+             {kept_at::pending, kept_at::blocked, kept_at::in_client, kept_at::sending}) {
+            const kept* front = list(each).front();
+            if (front != nullptr && (first == nullptr || front->sequence < first->sequence)) {
+                first = front;
+            }
+        }
+        return first;
+    }
+    /// Above the sequences of all that came.
+    [[nodiscard]] auto next_sequence() const noexcept -> std::uint64_t { return next_; }
+    /// Below it no row is left.
+    [[nodiscard]] auto low() const noexcept -> std::uint64_t {
+        const kept* const first = oldest();
+        return first != nullptr ? first->sequence : next_;
+    }
+    void begin_at(std::uint64_t sequence) noexcept { next_ = (std::max)(next_, sequence); }
+
+private:
+    [[nodiscard]] auto list(kept_at which) noexcept -> kept_list& {
+        return lists_[static_cast<std::size_t>(which)];
+    }
+    [[nodiscard]] auto list(kept_at which) const noexcept -> const kept_list& {
+        return lists_[static_cast<std::size_t>(which)];
+    }
+    [[nodiscard]] static auto waits(kept_at where) noexcept -> bool {
+        return where == kept_at::pending || where == kept_at::blocked || where == kept_at::sending;
+    }
+    [[nodiscard]] static auto is_row(kept_at where) noexcept -> bool {
+        return where != kept_at::direct && where != kept_at::nowhere;
+    }
+
+    void put(kept& item, kept_at where, bool old = false) noexcept {
+        item.where_now = where;
+        old ? list(where).insert_old(item) : list(where).insert(item);
+        ++all_now_;
+        bytes_ += item.size;
+        row_bytes_ += is_row(where) ? item.size : 0;
+        count(item, where, true);
+    }
+    void leave_list(kept& item) noexcept {
+        const kept_at where = item.where_now;
+        list(where).erase(item);
+        --all_now_;
+        bytes_ -= item.size;
+        row_bytes_ -= is_row(where) ? item.size : 0;
+        count(item, where, false);
+    }
+    void count(const kept& item, kept_at where, bool more) noexcept {
+        if (!waits(where)) {
+            return;
+        }
+        more ? ++waiting_ : --waiting_;
+        held_keys::entry& key = keys_.at(item.lane);
+        more ? ++key.waiting : --key.waiting;
+        if (where == kept_at::blocked) {
+            more ? ++key.blocked : --key.blocked;
+        }
+    }
+    void move(kept& item, kept_at where, bool old) noexcept {
+        leave_list(item);
+        put(item, where, old);
+    }
+    void leave(kept& item) noexcept {
+        const bool row = is_row(item.where_now);
+        leave_list(item);
+        item.where_now = kept_at::nowhere;
+        if (row) {
+            keys_.remove(item.lane);
+            answered_ -= item.outer == nullptr ? 1 : 0;
+        }
+    }
+
+    [[nodiscard]] auto fresh() -> kept& {
+        if (free_ == nullptr) {
+            free_ = &items_.emplace_back();
+        }
+        kept& item = *std::exchange(free_, free_->behind);
+        item.behind = nullptr;
+        return item;
+    }
+    void recycle(kept& item) noexcept {
+        if (item.pins > 0) {
+            return;
+        }
+        item.where = receipt();
+        item.problem.clear();
+        item.ec.clear();
+        item.scratch = 0;
+        item.next = nullptr;
+        item.before = nullptr;
+        item.given = item.deliver = false;
+        item.behind = std::exchange(free_, &item);
+    }
+
+    std::size_t max_messages_;
+    std::size_t max_bytes_;
+    std::size_t all_now_ = 0;
+    std::size_t bytes_ = 0;
+    std::size_t row_bytes_ = 0;
+    std::size_t waiting_ = 0;
+    std::size_t answered_ = 0;
+    std::uint64_t next_ = 1;
+    held_keys keys_;
+    kept_list lists_[static_cast<std::size_t>(kept_at::in_client) + 1];
+    std::deque<kept> items_;
+    kept* free_ = nullptr;
+};
+
+} // namespace cobus::degrade

@@ -1,0 +1,274 @@
+#pragma once
+
+#include "../../detail/encode_node.hpp"
+#include "../../error.hpp"
+#include "../transport.hpp"
+#include "runtime.hpp"
+#include "spool_desk.hpp"
+#include "spool_replay.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+namespace cobus::detail {
+
+/// Carries the events of spooling policies: to Kafka while it answers; else into the spool, to
+/// handlers of this process where that keeps the order, and to Kafka when it is back.
+///
+/// One lock guards the spool and the gate together, and is never held while somebody else is
+/// called: so a gate closes between two publishes, and completions may come from within Kafka's
+/// calls. What was kept is sent by the home, so one at a time.
+class spooled_traffic {
+public:
+    using clock = std::chrono::steady_clock;
+
+    spooled_traffic(const transport_options& options, failover_runtime& runtime, transport& kafka,
+                    transport& memory)
+        : kafka_(kafka),
+          desk_(options, runtime, memory),
+          replay_(desk_, kafka),
+          encodes_(kafka.wants_bytes()) {}
+
+    void open() noexcept {
+        const std::lock_guard lock(desk_.guard);
+        desk_.is_open = true;
+    }
+
+    /// As `transport::publish`.
+    [[nodiscard]] auto publish(publish_node& node, bool may_wait) -> taken {
+        if (encodes_ && !encode_node(node)) {
+            return taken::done;
+        }
+        const std::uint64_t lane =
+            degrade::lane_of(node.content->interned_topic(), node.content->key(), node.partition);
+        kept* item = nullptr;
+        std::vector<degrade::remains> dropped;
+        {
+            const std::lock_guard lock(desk_.guard);
+            if (!desk_.is_open || desk_.stop_at) {
+                node.ec = errc::closed;
+                return taken::done;
+            }
+            if (desk_.gate.what == state::failed) {
+                node.ec = desk_.gate.cause;
+                node.problem = desk_.gate.why;
+                return taken::done;
+            }
+            if (desk_.gate.what != state::connected || !desk_.spool.may_pass(lane)) {
+                return desk_.keep(node, lane, may_wait, dropped);
+            }
+            item = &desk_.take(node, lane);
+            desk_.spool.enter_direct(*item);
+        }
+        return publish_directly(*item, may_wait);
+    }
+
+    /// As `transport::withdraw`.
+    [[nodiscard]] auto withdraw(publish_node& node) noexcept -> bool {
+        kept* const item = degrade::spool::holder(node);
+        if (item == nullptr) {
+            return false;
+        }
+        {
+            const std::lock_guard lock(desk_.guard);
+            if (item->outer != &node) {
+                return false; // answered meanwhile
+            }
+            if (item->where_now == kept_at::pending) {
+                desk_.spool.give_back(*item);
+                return true;
+            }
+            desk_.spool.pin(*item);
+        }
+        const bool mine = kafka_.withdraw(*item);
+        const std::lock_guard lock(desk_.guard);
+        const bool answered = item->outer != &node; // the gate closed meanwhile
+        if (mine && answered) {
+            item->given = false;
+            desk_.spool.back(*item);
+        } else if (mine) {
+            desk_.spool.give_back(*item);
+        }
+        desk_.spool.unpin(*item);
+        return mine && !answered;
+    }
+
+    /// From now on by that state. Of the home, as what follows.
+    void gate(const health& now) noexcept {
+        {
+            const std::lock_guard lock(desk_.guard);
+            desk_.gate = now;
+            if (now.what != state::degraded) {
+                desk_.local.clear(); // what was not handed over comes from Kafka
+            }
+        }
+        if (now.what == state::degraded) {
+            while (answer_direct() || answer_waiting()) {
+            }
+        } else if (now.what == state::failed) {
+            while (refuse_waiting()) {
+            }
+        }
+        desk_.runtime.wake();
+    }
+
+    /// Hands on what may go now. True: there may be more.
+    [[nodiscard]] auto run(clock::time_point now) noexcept -> bool {
+        end_waiting(now);
+        const bool more = desk_.local.run(desk_.gate_now() == state::degraded);
+        return replay_.run(now) || more;
+    }
+    /// When `run` has something to do without being woken.
+    [[nodiscard]] auto due() noexcept -> clock::time_point {
+        const std::lock_guard lock(desk_.guard);
+        clock::time_point next = (clock::time_point::max)();
+        if (desk_.spool.waiting() > 0) {
+            next = desk_.pause ? *desk_.pause : next;
+            next = (std::min)(next, desk_.stop_at.value_or(next));
+        }
+        if (const kept* blocked = desk_.spool.first_blocked()) {
+            next = (std::min)(next, blocked->until);
+        }
+        return next;
+    }
+
+    /// Takes no new ones. What is kept may still go to Kafka.
+    void stop(clock::time_point deadline) noexcept {
+        const std::lock_guard lock(desk_.guard);
+        desk_.stop_at = deadline;
+        desk_.local.clear();
+    }
+    [[nodiscard]] auto nothing_waits() noexcept -> bool {
+        const std::lock_guard lock(desk_.guard);
+        return desk_.spool.rows() == 0;
+    }
+
+    // Of any thread.
+
+    [[nodiscard]] auto summary() noexcept -> spooled {
+        const std::lock_guard lock(desk_.guard);
+        spooled now;
+        now.messages = desk_.spool.rows();
+        now.bytes = desk_.spool.bytes();
+        now.refused = desk_.refused;
+        if (const kept* oldest = desk_.spool.oldest();
+            oldest != nullptr && oldest->content != nullptr) {
+            now.oldest = oldest->content->time();
+        }
+        return now;
+    }
+    /// Somebody was told that his event is kept, and Kafka does not have it yet.
+    [[nodiscard]] auto recovering() noexcept -> bool {
+        const std::lock_guard lock(desk_.guard);
+        return desk_.spool.answered() > 0;
+    }
+    /// This member owns the partition and has handled everything below; −1: it lost it.
+    void handled(const topic_partition& where, std::int64_t below) {
+        const std::lock_guard lock(desk_.guard);
+        desk_.marks[where.topic].handled(where.partition, below);
+    }
+
+private:
+    using kept = degrade::kept;
+    using kept_at = degrade::kept_at;
+
+    // --- to Kafka's client and back
+
+    auto publish_directly(kept& item, bool may_wait) noexcept -> taken {
+        const taken how = kafka_.publish(item, may_wait);
+        if (how == taken::done) {
+            return desk_.settle(item, true) != nullptr ? how : taken::pending;
+        }
+        if (how == taken::full) {
+            const std::lock_guard lock(desk_.guard);
+            if (item.outer == nullptr) { // became a row meanwhile
+                item.given = false;
+                desk_.spool.back(item);
+                desk_.runtime.wake();
+                return taken::pending;
+            }
+            desk_.spool.give_back(item);
+        }
+        return how;
+    }
+
+    // --- the home
+
+    /// Turns what passes through to Kafka's client into rows, and tells its publishers.
+    auto answer_direct() noexcept -> bool {
+        publish_node* outer = nullptr;
+        {
+            const std::lock_guard lock(desk_.guard);
+            kept* const item = desk_.spool.first_direct();
+            if (item == nullptr) {
+                return false;
+            }
+            try {
+                desk_.spool.to_row(*item);
+            } catch (...) { // no memory: its publisher waits for Kafka
+                return false;
+            }
+            outer = &desk_.answer(*item);
+        }
+        outer->completed(*outer);
+        return true;
+    }
+    /// Those that came before it was decided whether Kafka is there.
+    auto answer_waiting() noexcept -> bool {
+        publish_node* outer = nullptr;
+        {
+            const std::lock_guard lock(desk_.guard);
+            kept* const item = desk_.first_unanswered();
+            if (item == nullptr) {
+                return false;
+            }
+            outer = &desk_.answer(*item);
+            desk_.admit(*item);
+        }
+        outer->completed(*outer);
+        return true;
+    }
+    auto refuse_waiting() noexcept -> bool {
+        publish_node* outer = nullptr;
+        {
+            const std::lock_guard lock(desk_.guard);
+            kept* const item = desk_.first_unanswered();
+            if (item == nullptr) {
+                return false;
+            }
+            item->ec = desk_.gate.cause;
+            outer = &desk_.spool.give_back(*item);
+            outer->problem = desk_.gate.why;
+        }
+        outer->completed(*outer);
+        return true;
+    }
+    /// At the end of a stop.
+    void end_waiting(clock::time_point now) noexcept {
+        for (;;) {
+            publish_node* outer = nullptr;
+            {
+                const std::lock_guard lock(desk_.guard);
+                kept* const item =
+                    desk_.stop_at && *desk_.stop_at <= now ? desk_.first_unanswered() : nullptr;
+                if (item == nullptr) {
+                    return;
+                }
+                item->ec = errc::timed_out;
+                outer = &desk_.spool.give_back(*item);
+            }
+            outer->completed(*outer);
+        }
+    }
+
+    transport& kafka_;
+    spool_desk desk_;
+    spool_replay replay_;
+    bool encodes_;
+};
+
+} // namespace cobus::detail
