@@ -86,7 +86,7 @@ TEST_CASE("each wrong value is one line with the variable, the value and the cur
          {"KAFKA_CONFIG_SESSION_TIMEOUT_MS=\"7000\": contradicts KAFKA_SESSION_TIMEOUT"}},
         {"no number", {{"KAFKA_SESSION_TIMEOUT", "6s"}}, {"set a whole number from 1 to 3600000"}},
         {"a range", {{"KAFKA_SESSION_TIMEOUT", "3600001"}}, {"\"3600001\": is no number of milli"}},
-        {"a policy", {{"COBUS_WHEN_AWAY", "spin"}}, {"set deliver, wait or fail"}},
+        {"a policy", {{"COBUS_WHEN_AWAY", "spin"}}, {"set deliver_and_spool, spool, deliver, wait or fail"}},
         {"a wire form", {{"COBUS_WIRE", "xml"}}, {"set binary, structured, plain"}},
         {"a start", {{"COBUS_START_AT", "now"}}, {"set earliest or latest"}},
         {"a way to be safe", {{"COBUS_SPOOL_SYNCHRONOUS", "maybe"}}, {"set off, normal or full"}},

@@ -229,6 +229,9 @@ public:
 
     // What was said.
 
+    [[nodiscard]] auto honours_marks() const noexcept -> bool {
+        return data_.options.spool.honour_marks;
+    }
     [[nodiscard]] auto kafka_enabled() const noexcept -> bool { return data_.enabled; }
     [[nodiscard]] auto kafka_required() const noexcept -> bool { return data_.required; }
     [[nodiscard]] auto brokers() const noexcept -> const std::vector<std::string>& {

@@ -163,6 +163,7 @@ private:
         made.handlers = how.concurrency();
         made.drain = how.drain_limit();
         made.observer = how.observer().get();
+        made.honour_marks = how.honours_marks();
         made.park = how.park_dead_letters();
         return made;
     }

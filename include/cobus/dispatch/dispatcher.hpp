@@ -29,7 +29,7 @@ public:
     dispatcher(dispatch_host& host, const std::string& group, dispatch_limits limits)
         : host_(&host),
           limits_(limits),
-          matches_(group),
+          matches_(group, limits.honour_marks),
           commits_(host),
           runner_(host, *this, group, limits) {
         closing_.completed = [](operation& /*self*/) noexcept {}; // the stream says `closed` too
@@ -82,6 +82,7 @@ public:
             // What dies with the process costs nothing to commit, and publishers may wait for room.
             const bool free = traits_.dies_with_process && !traits_.commits_cost;
             commits_.run(*stream_, partitions_, now_, free && !more);
+            tell_handled();
         }
         return more;
     }
@@ -210,7 +211,7 @@ private:
             back_.push_back(from);
             return;
         }
-        const match_table::handlers& wanted = matches_.find(*from.content);
+        const match_table::handlers& wanted = matches_.find(*from.content, *host_);
         if (back_.size() + records_ >= back_.capacity()) { // so that ending needs no memory
             back_.reserve(2 * (back_.size() + records_) + batch);
         }
@@ -267,6 +268,18 @@ private:
         }
         in.finish(which);
         commits_.finished_one(partitions_, in, now_);
+    }
+    void tell_handled() {
+        if (stream_ == nullptr || !traits_.follows) {
+            return;
+        }
+        partitions_.each_touched([this](partition_state& each) {
+            const std::int64_t below = each.mark.committable();
+            if (below != each.told && !each.leaving) {
+                each.told = below;
+                stream_->handled(each.where, below);
+            }
+        });
     }
     void give_back() {
         if (!back_.empty()) {

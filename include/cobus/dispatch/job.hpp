@@ -18,6 +18,10 @@
 #include <string_view>
 #include <utility>
 
+namespace cobus {
+class local_run;
+} // namespace cobus
+
 namespace cobus::detail {
 
 class registration;
@@ -127,8 +131,11 @@ struct job {
     unsigned attempt = 1;
     unsigned letters = 0; ///< dead letters that were refused
     letter_form form = letter_form::whole;
-    bool lettered = false; ///< its dead letter is to be sent, or under way
-    bool halted = false;   ///< nobody takes its type, and nothing passes it
+    bool lettered = false;      ///< its dead letter is to be sent, or under way
+    bool halted = false;        ///< nobody takes its type, and nothing passes it
+    bool begun = false;         ///< `local` was asked, and is told when it ends
+    bool settled = false;       ///< its handler wants to see the event never again
+    local_run* local = nullptr; ///< of an event that is kept for Kafka as well
     bool in_lane = false; ///< the lane's table knows it: it runs, waits for its turn or for a retry
     // Of `admission`, for handlers that have one.
     bool late = false;      ///< its time limit has passed
@@ -203,6 +210,7 @@ struct partition_state {
     watermark mark;
     std::int64_t committed = -1;
     std::int64_t committing = -1;
+    std::int64_t told = -1;    ///< to the stream
     finished_before before;    ///< what an earlier owner finished out of order
     bool map_changed = false;  ///< something finished that no commit has told of
     std::size_t in_flight = 0; ///< records

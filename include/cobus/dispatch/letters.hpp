@@ -49,8 +49,11 @@ public:
             writer_->letter_over(work);
             return;
         }
-        // What came from Kafka is committed there, so its letter has to get there too.
-        const policy when_away = work.of->from.in_process ? policy::deliver : policy::wait;
+        // What came from Kafka is committed there, so its letter has to get there too, as has
+        // the letter of what is on its way there.
+        const policy when_away = work.local != nullptr      ? policy::spool
+                                 : work.of->from.in_process ? policy::deliver
+                                                            : policy::wait;
         host_->send(make_dead_letter(work, group_, host_->wall()), when_away,
                     *pool_new<letter>(*this, work));
     }

@@ -16,6 +16,7 @@ struct dispatch_limits {
     /// What running handlers of a revoked partition get.
     std::chrono::milliseconds drain = std::chrono::seconds(10);
     run_observer* observer = nullptr; ///< told of each run, if there is one
+    bool honour_marks = true;         ///< handlers skip what they did while Kafka was away
     std::string park;                 ///< where dead letters go that are refused for good
 };
 

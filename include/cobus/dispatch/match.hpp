@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../degrade/mark.hpp"
 #include "dead_letters.hpp"
 #include "registration.hpp"
 
@@ -8,6 +9,7 @@
 #include <functional>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -21,7 +23,8 @@ class match_table {
 public:
     using handlers = std::vector<registration*>;
 
-    explicit match_table(std::string group) : group_(std::move(group)) {}
+    explicit match_table(std::string group, bool honour_marks = true)
+        : group_(std::move(group)), honours_marks_(honour_marks) {}
 
     void reset(const std::vector<std::shared_ptr<registration>>& all) {
         all_.clear();
@@ -35,16 +38,9 @@ public:
     }
 
     /// Valid until the next call.
-    [[nodiscard]] auto find(message& content) -> const handlers& {
+    [[nodiscard]] auto find(message& content, const dispatch_host& host) -> const handlers& {
         const handlers& all = of_type(content);
-        if (content.headers().empty() || !content.headers().get(only_header)) {
-            return all;
-        }
-        chosen_.clear();
-        std::copy_if(
-            all.begin(), all.end(), std::back_inserter(chosen_),
-            [&](const registration* each) { return is_for(content, group_, each->name()); });
-        return chosen_;
+        return content.headers().empty() ? all : chosen(all, content, host);
     }
 
 private:
@@ -78,6 +74,24 @@ private:
 
     using table = std::unordered_map<key, handlers, hash, same>;
 
+    /// Replays are for one of them, and what comes back after an outage not for those that did it.
+    [[nodiscard]] auto chosen(const handlers& all, const message& content,
+                              const dispatch_host& host) -> const handlers& {
+        const auto done = honours_marks_ ? content.headers().get(degrade::mark_header)
+                                         : std::optional<std::string_view>();
+        if (!done && !content.headers().get(only_header)) {
+            return all;
+        }
+        const degrade::mark_reader mark(done.value_or(std::string_view()));
+        const bool counts = mark.counts(host.wall());
+        chosen_.clear();
+        std::copy_if(all.begin(), all.end(), std::back_inserter(chosen_),
+                     [&](const registration* each) {
+                         return is_for(content, group_, each->name()) &&
+                                !(counts && mark.names(group_, each->name()));
+                     });
+        return chosen_;
+    }
     [[nodiscard]] auto of_type(message& content) -> const handlers& {
         if (content.type().empty()) {
             peek_type(content);
@@ -162,6 +176,7 @@ private:
     }
 
     std::string group_;
+    bool honours_marks_;
     handlers chosen_; ///< for one replay
     std::vector<registration*> all_;
     table known_;

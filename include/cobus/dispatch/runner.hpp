@@ -6,6 +6,7 @@
 #include "lane_of.hpp"
 #include "letters.hpp"
 #include "limits.hpp"
+#include "local_job.hpp"
 #include "next_try.hpp"
 #include "registration.hpp"
 #include "worker.hpp"
@@ -52,10 +53,11 @@ public:
             job& work = job_of(of, i);
             work.of = &of;
             work.handler = handlers[i];
+            work.local = of.from.content->run();
             ++work.handler->unfinished;
             if (codec_result made = work.handler->prepare(*of.from.content); !made.ok()) {
                 work.ended = result::undecodable(made.problem());
-                refuse(work);
+                may_begin(work) ? refuse(work) : finish(work);
             } else {
                 make_ready(work);
             }
@@ -174,15 +176,18 @@ private:
         }
     }
     /// The next job that may run; those whose lane is busy are put behind it.
-    [[nodiscard]] static auto take(registration& handler) noexcept -> job* {
+    [[nodiscard]] auto take(registration& handler) noexcept -> job* {
         while (job* next = handler.ready.pop()) {
-            if (next->in_lane || handler.lanes.busy() == 0) {
-                return next; // nobody is suspended, so no lane can be taken
+            if (!next->in_lane && handler.lanes.busy() > 0) { // else no lane can be taken
+                next->lane = lane_of(*next);
+                if (!handler.lanes.enter(*next)) {
+                    continue;
+                }
             }
-            next->lane = lane_of(*next);
-            if (handler.lanes.enter(*next)) {
+            if (may_begin(*next)) {
                 return next;
             }
+            finish(*next);
         }
         return nullptr;
     }
@@ -221,12 +226,11 @@ private:
     void to_gate(registration& handler) {
         admission& gate = *handler.gate;
         while (job* next = handler.ready.pop()) {
-            if (next->in_lane) {
+            if (!may_begin(*next)) {
+                finish(*next);
+            } else if (next->in_lane) {
                 gate.back(*next, now_);
-                continue;
-            }
-            next->lane = lane_of(*next);
-            if (gate.in_batches()) {
+            } else if (next->lane = lane_of(*next); gate.in_batches()) {
                 gate.arrive(*next, now_);
             } else if (handler.lanes.enter(*next)) {
                 handler.lanes.keep(*next);
@@ -243,11 +247,7 @@ private:
                 if (next.work == nullptr) {
                     break;
                 }
-                if (next.runs) {
-                    execute(*next.work);
-                } else {
-                    finish(*next.work);
-                }
+                next.runs ? execute(*next.work) : finish(*next.work);
             }
         }
         return !listed_.empty() && running_ < most_running_;
@@ -308,6 +308,7 @@ private:
         switch (work.ended.what()) {
         case result::kind::done:
         case result::kind::skip:
+            work.settled = true;
             finish(work);
             break;
         case result::kind::cancelled:
@@ -331,12 +332,14 @@ private:
         }
         keep_lane(work);
         // Not when this run of the home began: never too early.
-        if (const auto due = next_try(work, host_->now())) {
-            ++work.attempt;
-            delays_.add(*due, work);
-        } else {
+        const auto due = next_try(work, host_->now());
+        if (!due) {
             send_letter(work);
+            return;
         }
+        ++work.attempt;
+        ends_here(work, false);
+        delays_.add(*due, work);
     }
 
     /// It cannot be decoded, or nobody takes its type. Outside of its lane, which another may hold.
@@ -351,7 +354,10 @@ private:
         }
     }
     void send_letter(job& work) { letters_.send(work); }
-    void letter_over(job& work) override { finish(work); }
+    void letter_over(job& work) override {
+        work.settled = !work.of->abandoned;
+        finish(work);
+    }
     void letter_refused(job& work, std::chrono::seconds wait) override {
         delays_.add(now_ + wait, work);
     }
@@ -361,6 +367,7 @@ private:
             observer_->over(work);
         }
         letters_.forget(work);
+        ends_here(work, work.settled);
         registration& handler = *work.handler;
         if (in_batches(handler)) {
             work.in_lane = false;

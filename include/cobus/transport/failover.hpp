@@ -88,7 +88,7 @@ public:
 
     [[nodiscard]] auto subscribe(const interest& wanted, waker& ready)
         -> std::unique_ptr<stream> override {
-        auto both = std::make_unique<detail::merged_stream>(ready, traffic_.at());
+        auto both = std::make_unique<detail::merged_stream>(ready, traffic_.at(), &spooled_);
         auto kafka = kafka_->subscribe(wanted, both->kafka_ready());
         auto memory = memory_->subscribe(wanted, both->memory_ready());
         both->open(std::move(kafka), std::move(memory));

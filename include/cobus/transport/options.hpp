@@ -58,8 +58,6 @@ struct spool_options {
     std::size_t bytes = 256U << 20U;
     spool_full when_full = spool_full::refuse;
     std::chrono::milliseconds max_age{0}; ///< older events are given up; zero: none is
-    bool honour_marks = true;             ///< handlers skip what they did while Kafka was away
-    std::chrono::hours mark_life{24};     ///< of the marks that a replay sends
     deliver_order in_process = deliver_order::in_order; ///< of what is handled here meanwhile
     bool honour_marks = true;         ///< handlers skip what they did while Kafka was away
     std::chrono::hours mark_life{24}; ///< of the marks that a replay sends

@@ -136,6 +136,7 @@ struct stream_traits {
     bool commits_cost = false;
     /// Characters that a commit may carry for each partition, and that come back; 0: none.
     std::size_t metadata = 0;
+    bool follows = false; ///< `handled` is told
 };
 
 /// One group's subscription. The dispatcher serialises all calls; they never block. A wake may come
@@ -159,6 +160,8 @@ public:
     /// Commits positions of the assignment of that epoch; late ones are refused, not applied.
     virtual void commit(std::span<const position> positions, std::uint32_t epoch,
                         operation& done) noexcept = 0;
+    /// Everything below `offset` was handled by this member. Told once a run, for those that ask.
+    virtual void handled(const topic_partition& /*where*/, std::int64_t /*below*/) noexcept {}
     /// The answer to `assigned`, `revoked` and `lost`.
     virtual void settled(std::uint32_t epoch) noexcept = 0;
     /// Changes the topics; leads to `revoked` as needed, and to `assigned`, if with no partitions.

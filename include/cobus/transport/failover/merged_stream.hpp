@@ -1,6 +1,7 @@
 #pragma once
 
 #include "../transport.hpp"
+#include "commit_barrier.hpp"
 
 #include <atomic>
 #include <cstddef>
@@ -23,8 +24,13 @@ namespace cobus::detail {
 class merged_stream final : public stream {
 public:
     /// `at`: of the bus, which says the way that publishes take; lives longer.
-    merged_stream(waker& ready, const std::atomic<state>& at)
-        : ready_(&ready), at_(&at), kafka_ready_(ready), memory_ready_(ready) {}
+    /// `spool`: says when positions may be committed; lives longer, too.
+    merged_stream(waker& ready, const std::atomic<state>& at, spool_view* spool = nullptr)
+        : ready_(&ready),
+          at_(&at),
+          kafka_ready_(ready),
+          memory_ready_(ready),
+          barrier_(spool, memory_ready_) {}
 
     [[nodiscard]] auto kafka_ready() noexcept -> waker& { return kafka_ready_; }
     [[nodiscard]] auto memory_ready() noexcept -> waker& { return memory_ready_; }
@@ -37,6 +43,7 @@ public:
         stream_traits both = kafka_.from->traits();
         both.dies_with_process = memory_.from->traits().dies_with_process;
         both.commits_cost = true;
+        both.follows = true;
         return both;
     }
 
@@ -47,6 +54,7 @@ public:
                 return got;
             }
         }
+        barrier_.look(*kafka_.from);
         const polled local = poll_memory(room);
         if (local.what != signal::none) {
             kafka_is_due_ = true;
@@ -85,7 +93,8 @@ public:
     void commit(std::span<const position> positions, std::uint32_t epoch,
                 operation& done) noexcept override {
         if ((epoch & 1U) == kafka_side) {
-            kafka_.from->commit(positions, epoch >> 1U, done);
+            const bool hopeless = leaving_ || (draining_ && at_->load() != state::connected);
+            barrier_.commit(*kafka_.from, positions, epoch >> 1U, done, hopeless);
             return;
         }
         positions_.assign(positions.begin(), positions.end());
@@ -94,7 +103,15 @@ public:
         }
         memory_.from->commit(positions_, epoch >> 1U, done);
     }
-    void settled(std::uint32_t epoch) noexcept override { of(epoch).from->settled(epoch >> 1U); }
+    void handled(const topic_partition& where, std::int64_t below) noexcept override {
+        if (!is_memory(where)) {
+            barrier_.handled(where, below);
+        }
+    }
+    void settled(std::uint32_t epoch) noexcept override {
+        leaving_ = leaving_ && (epoch & 1U) == memory_side;
+        of(epoch).from->settled(epoch >> 1U);
+    }
     void update(const interest& wanted) noexcept override {
         kafka_.from->update(wanted);
         memory_.from->update(wanted);
@@ -112,6 +129,7 @@ public:
     }
     void drain() noexcept override {
         draining_ = true;
+        memory_ready_.set();
         kafka_.from->drain();
         memory_.from->drain();
     }
@@ -211,6 +229,13 @@ private:
             each.epoch = each.epoch << 1U | kafka_side;
         }
         got.epoch = got.epoch << 1U | kafka_side;
+        if (got.what == signal::revoked || got.what == signal::lost) {
+            leaving_ = true;
+            barrier_.give_up(); // redelivered there, and not lost
+            for (const topic_partition& each : got.partitions) {
+                barrier_.handled(each, -1);
+            }
+        }
         return closed_when_both(kafka_, got);
     }
     auto closed_when_both(side& which, const polled& got) const noexcept -> polled {
@@ -231,6 +256,7 @@ private:
     const std::atomic<state>* at_;
     news kafka_ready_; // before the streams, which may wake until they are gone
     news memory_ready_;
+    commit_barrier barrier_;
     side kafka_;
     side memory_;
     std::vector<topic_partition> memory_partitions_;
@@ -238,6 +264,7 @@ private:
     std::vector<topic_partition> memory_held_;
     bool kafka_is_due_ = false;
     bool draining_ = false;
+    bool leaving_ = false; ///< Kafka's partitions go elsewhere
     operation* closing_ = nullptr;
     std::atomic<int> open_sides_{0};
 };

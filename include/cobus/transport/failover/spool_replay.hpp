@@ -1,11 +1,14 @@
 #pragma once
 
+#include "../../degrade/mark.hpp"
 #include "spool_desk.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <mutex>
+#include <string>
+#include <vector>
 
 namespace cobus::detail {
 
@@ -49,6 +52,7 @@ private:
                 return true;
             }
             desk_.spool.begin_send(*item);
+            mark(*item);
             desk_.spool.pin(*item);
         }
         const taken how = kafka_.publish(*item, true);
@@ -65,6 +69,20 @@ private:
         desk_.spool.sent(*item);
         desk_.spool.unpin(*item);
         return true;
+    }
+    /// Says in the message which handlers are through with it. Under the lock: readers in process
+    /// have headers of their own.
+    void mark(kept& item) const noexcept try {
+        if (item.run == nullptr) {
+            return;
+        }
+        const std::vector<std::string> done = item.run->settled();
+        const auto until = desk_.options.wall() + desk_.options.spool.mark_life;
+        const std::string text = degrade::write_mark(until, desk_.options.group_id, done);
+        if (!text.empty()) {
+            item.content->headers().set(degrade::mark_header, text);
+        }
+    } catch (...) { // no memory: they run again
     }
     [[nodiscard]] auto next_to_send(clock::time_point now) noexcept -> kept* {
         if (desk_.pause && *desk_.pause <= now) {

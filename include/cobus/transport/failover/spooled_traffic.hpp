@@ -3,6 +3,7 @@
 #include "../../detail/encode_node.hpp"
 #include "../../error.hpp"
 #include "../transport.hpp"
+#include "commit_barrier.hpp"
 #include "runtime.hpp"
 #include "spool_desk.hpp"
 #include "spool_replay.hpp"
@@ -12,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 namespace cobus::detail {
@@ -22,7 +24,7 @@ namespace cobus::detail {
 /// One lock guards the spool and the gate together, and is never held while somebody else is
 /// called: so a gate closes between two publishes, and completions may come from within Kafka's
 /// calls. What was kept is sent by the home, so one at a time.
-class spooled_traffic {
+class spooled_traffic final : public spool_view {
 public:
     using clock = std::chrono::steady_clock;
 
@@ -119,6 +121,7 @@ public:
     /// Hands on what may go now. True: there may be more.
     [[nodiscard]] auto run(clock::time_point now) noexcept -> bool {
         end_waiting(now);
+        tell_watchers();
         const bool more = desk_.local.run(desk_.gate_now() == state::degraded);
         return replay_.run(now) || more;
     }
@@ -166,10 +169,29 @@ public:
         const std::lock_guard lock(desk_.guard);
         return desk_.spool.answered() > 0;
     }
-    /// This member owns the partition and has handled everything below; −1: it lost it.
-    void handled(const topic_partition& where, std::int64_t below) {
+
+    // Of the streams.
+
+    void handled(const topic_partition& where, std::int64_t below) noexcept override try {
         const std::lock_guard lock(desk_.guard);
         desk_.marks[where.topic].handled(where.partition, below);
+    } catch (...) { // no memory: its events are not handled in process
+    }
+    [[nodiscard]] auto tail() noexcept -> std::uint64_t override {
+        const std::lock_guard lock(desk_.guard);
+        return desk_.spool.rows() > 0 ? desk_.spool.next_sequence() : 0;
+    }
+    [[nodiscard]] auto safe_below() noexcept -> std::uint64_t override {
+        const std::lock_guard lock(desk_.guard);
+        return desk_.spool.low();
+    }
+    void watch(waker& who) override {
+        const std::lock_guard lock(watch_guard_);
+        watching_.push_back(&who);
+    }
+    void unwatch(waker& who) noexcept override {
+        const std::lock_guard lock(watch_guard_);
+        std::erase(watching_, &who);
     }
 
 private:
@@ -198,6 +220,16 @@ private:
 
     // --- the home
 
+    /// Rows went since the last time: a commit may have waited for them.
+    void tell_watchers() noexcept {
+        const std::uint64_t low = safe_below();
+        if (std::exchange(told_low_, low) != low) {
+            const std::lock_guard lock(watch_guard_);
+            for (waker* each : watching_) {
+                each->wake();
+            }
+        }
+    }
     /// Turns what passes through to Kafka's client into rows, and tells its publishers.
     auto answer_direct() noexcept -> bool {
         publish_node* outer = nullptr;
@@ -269,6 +301,9 @@ private:
     spool_desk desk_;
     spool_replay replay_;
     bool encodes_;
+    std::uint64_t told_low_ = 0;
+    std::mutex watch_guard_;
+    std::vector<waker*> watching_;
 };
 
 } // namespace cobus::detail
