@@ -4,6 +4,7 @@
 #include "message.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -39,6 +40,9 @@ public:
         --running_;
         if (settled && !forgotten_) {
             settled_.emplace_back(handler);
+            if (noted_ != nullptr) {
+                noted_(noting_, number_, handler);
+            }
         }
         if (running_ == 0 && closed_ && told_ != nullptr) {
             told_(who_);
@@ -80,6 +84,21 @@ public:
         const std::lock_guard lock(guard_);
         closed_ = true;
         told_ = nullptr;
+        noted_ = nullptr;
+    }
+    /// Who writes down which handlers are through with it: called under the lock.
+    using note = void (*)(void* who, std::uint64_t number, std::string_view handler);
+    void on_settled(note told, void* who, std::uint64_t number) noexcept {
+        const std::lock_guard lock(guard_);
+        noted_ = told;
+        noting_ = who;
+        number_ = number;
+    }
+    /// Of an earlier process.
+    void restore(std::vector<std::string> settled) noexcept {
+        const std::lock_guard lock(guard_);
+        settled_ = std::move(settled);
+        closed_ = true;
     }
 
     void keep() noexcept {
@@ -109,6 +128,9 @@ private:
     message_ptr original_;
     void (*told_)(void*) noexcept = nullptr;
     void* who_ = nullptr;
+    note noted_ = nullptr;
+    void* noting_ = nullptr;
+    std::uint64_t number_ = 0;
     std::size_t running_ = 0;
     std::size_t owners_ = 1;
     bool closed_ = false;

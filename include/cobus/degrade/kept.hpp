@@ -65,6 +65,8 @@ struct kept final : publish_node {
     std::size_t size = 0;
     kept_at where_now = kept_at::nowhere;
     bool given = false;   ///< to Kafka's client, once: never handled in process from then on
+    bool put = false;     ///< the spool's file was told of it
+    bool stored = false;  ///< and has it
     bool deliver = false; ///< waits to be handled in process
     unsigned pins = 0;    ///< somebody still looks at it: not to be used anew
     local_run* run = nullptr;

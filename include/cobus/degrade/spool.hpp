@@ -72,6 +72,29 @@ public:
         item.sequence = next_++;
         put(item, kept_at::pending);
     }
+    /// One of an earlier process, which Kafka's client may have had. May throw, and has done
+    /// nothing then.
+    [[nodiscard]] auto restore(message_ptr content, std::uint64_t lane, std::uint64_t sequence,
+                               std::size_t bytes) -> kept& {
+        keys_.add(lane);
+        kept& item = fresh();
+        item.lane = lane;
+        item.size = bytes;
+        item.content = std::move(content);
+        item.sequence = sequence;
+        item.given = item.put = item.stored = true;
+        ++answered_;
+        put(item, kept_at::pending, true);
+        unclean(item);
+        return item;
+    }
+    /// Those that are here come after as many others.
+    void shift(std::uint64_t by) noexcept {
+        for (kept* each = list(kept_at::pending).front(); each != nullptr; each = each->behind) {
+            each->sequence += by;
+        }
+        next_ += by;
+    }
     /// The publisher's node with its message and all that is known.
     auto give_back(kept& item) noexcept -> publish_node& {
         publish_node& node = *item.outer;
@@ -211,7 +234,6 @@ public:
         const kept* const first = oldest();
         return first != nullptr ? first->sequence : next_;
     }
-    void begin_at(std::uint64_t sequence) noexcept { next_ = (std::max)(next_, sequence); }
 
 private:
     [[nodiscard]] auto list(kept_at which) noexcept -> kept_list& {
@@ -286,7 +308,7 @@ private:
         item.scratch = 0;
         item.next = nullptr;
         item.before = nullptr;
-        item.given = item.deliver = false;
+        item.given = item.deliver = item.put = item.stored = false;
         item.behind = std::exchange(free_, &item);
     }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "admission.hpp"
+#include "lane_of.hpp"
 #include "registration.hpp"
 
 #include <algorithm>
@@ -66,5 +67,21 @@ public:
 private:
     std::vector<registration*> all_;
 };
+
+[[nodiscard]] inline auto in_batches(const registration& handler) noexcept -> bool {
+    return handler.gate != nullptr && handler.gate->in_batches();
+}
+/// Nobody else gets its lane before it leaves.
+inline void keep_lane(job& work) {
+    if (work.in_lane) {
+        return;
+    }
+    work.lane = lane_of(work);
+    if (in_batches(*work.handler)) {
+        work.in_lane = true; // as its gate knows
+    } else {
+        work.handler->lanes.keep(work);
+    }
+}
 
 } // namespace cobus::detail

@@ -151,16 +151,6 @@ public:
     }
 
 private:
-    static void keep_lane(job& work) {
-        if (!work.in_lane) {
-            work.lane = lane_of(work);
-            if (in_batches(*work.handler)) {
-                work.in_lane = true; // as its gate knows
-            } else {
-                work.handler->lanes.keep(work);
-            }
-        }
-    }
     [[nodiscard]] auto may_run(const registration& handler) const noexcept -> bool {
         return running_ < most_running_ && handler.running < handler.options().concurrency();
     }
@@ -219,9 +209,6 @@ private:
 
     // Handlers with a gate.
 
-    [[nodiscard]] static auto in_batches(const registration& handler) noexcept -> bool {
-        return handler.gate != nullptr && handler.gate->in_batches();
-    }
     /// Those whose turn it is in their lanes wait at the gate; batches keep the lanes themselves.
     void to_gate(registration& handler) {
         admission& gate = *handler.gate;
@@ -252,7 +239,7 @@ private:
         }
         return !listed_.empty() && running_ < most_running_;
     }
-    /// Tells the gate. True: it was a batch, and each of it is judged.
+    /// True: it was a batch, and each of it is judged.
     auto gate_ended(job& work) -> bool {
         registration& handler = *work.handler;
         const admission::moment at{now_, host_->wall()};
@@ -293,11 +280,10 @@ private:
     }
 
     void ended(job& work) {
-        registration& handler = *work.handler;
         --running_;
-        --handler.running;
-        list(handler); // its limit may have stopped it
-        if (handler.gate == nullptr || !gate_ended(work)) {
+        --work.handler->running;
+        list(*work.handler); // its limit may have stopped it
+        if (work.handler->gate == nullptr || !gate_ended(work)) {
             judge(work);
         }
     }
@@ -332,14 +318,13 @@ private:
         }
         keep_lane(work);
         // Not when this run of the home began: never too early.
-        const auto due = next_try(work, host_->now());
-        if (!due) {
+        if (const auto due = next_try(work, host_->now())) {
+            ends_here(work, false);
+            ++work.attempt;
+            delays_.add(*due, work);
+        } else {
             send_letter(work);
-            return;
         }
-        ++work.attempt;
-        ends_here(work, false);
-        delays_.add(*due, work);
     }
 
     /// It cannot be decoded, or nobody takes its type. Outside of its lane, which another may hold.

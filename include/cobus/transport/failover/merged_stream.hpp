@@ -130,6 +130,9 @@ public:
     void drain() noexcept override {
         draining_ = true;
         memory_ready_.set();
+        if (at_->load() != state::connected) {
+            barrier_.give_up();
+        }
         kafka_.from->drain();
         memory_.from->drain();
     }
