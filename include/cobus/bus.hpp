@@ -6,7 +6,7 @@
 #include "detail/choose_transport.hpp"
 #include "detail/gcc12.hpp"
 #include "detail/handlers.hpp"
-#include "detail/submit.hpp"
+#include "detail/publish_call.hpp"
 #include "dispatch/batch_handler.hpp"
 #include "dispatch/handler_of.hpp"
 #include "publish_options.hpp"
@@ -26,6 +26,9 @@
 #include <vector>
 
 namespace cobus {
+
+class inbox;
+class outbox;
 
 /// Carries typed events: over Apache Kafka, in process, or over both while Kafka is away, as the
 /// settings say. One bus is one consumer group.
@@ -136,6 +139,10 @@ public:
     /// `errc::timed_out`, `errc::maybe_sent`, `errc::unavailable` and what Kafka says. A full queue
     /// suspends, first come first served. Cancellation: any type. `operation_aborted` means never
     /// sent, `errc::maybe_sent` that it may have been.
+    ///
+    /// The event gets a new id unless its contract or the options name one. So an event that a
+    /// handler publishes this way has another id when the handler runs again; `context.publish`
+    /// gives it the same.
     template <class E>
         requires event_argument<E>
     auto publish(E&& event) -> net::awaitable<receipt> {
@@ -151,18 +158,18 @@ public:
     template <class E, class Token>
         requires event_argument<E> && (!std::same_as<std::remove_cvref_t<Token>, publish_options>)
     auto publish(E&& event, Token&& token) {
-        return submit<E, Token>(read(nullptr, std::forward<E>(event)), token);
+        return detail::submit_as<E, Token>(read(nullptr, std::forward<E>(event)), token);
     }
     template <class E, class Token>
         requires event_argument<E>
     auto publish(E&& event, const publish_options& said, Token&& token) {
-        return submit<E, Token>(read(&said, std::forward<E>(event)), token);
+        return detail::submit_as<E, Token>(read(&said, std::forward<E>(event)), token);
     }
     /// Builds the event in place, for tokens other than `use_awaitable`.
     template <class E, class Token, class... Args>
     auto publish(std::in_place_type_t<E> /*which*/, Token&& token, Args&&... args) {
-        return submit<int&, Token>(detail::prepare<E>(core_, nullptr, std::forward<Args>(args)...),
-                                   token);
+        return detail::submit_as<int&, Token>(
+            detail::prepare<E>(core_, nullptr, std::forward<Args>(args)...), token);
     }
     /// Builds the event in place: `co_await bus.emit<user_registered>("u-1", "ada@example.org")`.
     template <class E, class... Args> auto emit(Args&&... args) -> net::awaitable<receipt> {
@@ -302,6 +309,9 @@ public:
     }
 
 private:
+    friend class outbox;
+    friend class inbox;
+
     bus(net::any_io_executor executor, const settings& how, transport_factory kafka,
         int /*private*/)
         : core_(std::make_shared<detail::bus_core>(
@@ -320,23 +330,10 @@ private:
 
     template <class E> [[nodiscard]] auto read(const publish_options* said, E&& event)
         -> detail::prepared {
-        if constexpr (std::same_as<std::remove_cvref_t<E>, message>) {
-            return detail::prepare_message(core_, said, std::forward<E>(event));
-        } else if constexpr (detail::is_taken<std::remove_cvref_t<E>>) {
-            using type = std::remove_cvref_t<decltype(event.get())>;
-            return detail::prepare<type>(core_, said, event.get());
-        } else {
-            return detail::prepare<std::remove_cvref_t<E>>(core_, said, std::forward<E>(event));
-        }
-    }
-    template <class Argument, class Token> auto submit(detail::prepared what, Token& token) {
-        if constexpr (detail::is_use_awaitable<std::remove_cvref_t<Token>>) {
-            static_assert(detail::safe_to_await<Argument>());
-            return detail::publish_awaitable(std::move(what));
-        } else {
-            return net::async_initiate<Token, void(std::error_code, receipt)>(
-                detail::initiate_publish(std::move(what)), token);
-        }
+        static_assert(detail::check_direct<E>());
+        detail::prepared made = detail::read_event(core_, said, std::forward<E>(event));
+        detail::complete(*made.content, core_->options());
+        return made;
     }
 
     template <class F> static void check_any(handler_options& options) {

@@ -26,9 +26,9 @@ namespace cobus {
 ///
 /// `type` and `topic` are text, a member pointer, or a static function of the event. Further
 /// members, all optional: `version`, `description`, `key` (member pointer or function), `id` and
-/// `time` (member pointers: the event's own identity and time), `policy`, `wire`, `types` and
-/// `topics` (arrays that list what a dynamic `type` or `topic` can be). Nested structs need
-/// `fields` only, enums `values` only.
+/// `time` (member pointers: the event's own identity and time), `policy`, `wire`, `outbox` (true:
+/// published through an outbox only), `types` and `topics` (arrays that list what a dynamic `type`
+/// or `topic` can be). Nested structs need `fields` only, enums `values` only.
 template <class E>
 struct contract;
 
@@ -162,6 +162,15 @@ template <class E>
 inline constexpr bool has_codec = requires { typename contract<E>::codec; };
 template <class E>
 inline constexpr bool has_key = requires { contract<E>::key; };
+/// Its direct way is off: what is committed with other data must not overtake it.
+template <class E>
+inline constexpr bool through_outbox = [] {
+    if constexpr (requires { contract<E>::outbox; }) {
+        return static_cast<bool>(contract<E>::outbox);
+    } else {
+        return false;
+    }
+}();
 template <class Codec>
 inline constexpr bool codec_is_defined = requires { sizeof(Codec); };
 

@@ -239,6 +239,12 @@ public:
         return result;
     }
 
+    /// What the event of that contract says of its identity; empty if it says or is nothing.
+    [[nodiscard]] auto own_id(const detail::contract_info& info) const -> std::string {
+        const detail::box* found = info.id_of != nullptr ? find(info) : nullptr;
+        return found != nullptr ? info.id_of(*found) : std::string();
+    }
+
     /// The typed payload, or null if it was not made.
     template <class E>
     [[nodiscard]] auto object() const noexcept -> const E* {

@@ -46,6 +46,7 @@ struct contract_info {
     codec_result (*wrap)(const message& from,
                          std::string& out) = nullptr; // CloudEvents structured mode
     codec_result (*unwrap)(message& into) = nullptr;
+    std::string (*id_of)(const box& from) = nullptr; // what the event says of itself
 };
 
 template <class E>
@@ -119,6 +120,18 @@ void add_codec(contract_info& info) {
 }
 
 template <class E>
+[[nodiscard]] auto id_text(const box& from) -> std::string {
+    const E& event = static_cast<const typed_box<E>&>(from).value;
+    const auto& said = rule_of(contract<E>::id, event);
+    std::string scratch;
+    if constexpr (is_optional<std::remove_cvref_t<decltype(said)>>) {
+        return said ? std::string(view_of(*said, scratch)) : std::string();
+    } else {
+        return std::string(view_of(said, scratch));
+    }
+}
+
+template <class E>
 [[nodiscard]] auto make_info() -> contract_info {
     using rules = contract<E>;
     contract_info info;
@@ -140,6 +153,9 @@ template <class E>
     }
     if constexpr (requires { rules::wire; }) {
         info.how = rules::wire;
+    }
+    if constexpr (requires { rules::id; }) {
+        info.id_of = &id_text<E>;
     }
     if constexpr (has_codec<E>) {
         add_codec<E>(info);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "../error.hpp"
-#include "gcc12.hpp"
+#include "event_argument.hpp"
 #include "submit.hpp"
 
 #include <concepts>
@@ -14,8 +14,6 @@
 namespace cobus {
 namespace detail {
 
-template <class T> inline constexpr bool is_taken = false;
-template <class E> inline constexpr bool is_taken<taken_event<E>> = true;
 template <class T>
 inline constexpr bool is_in_place = false;
 template <class E>
@@ -119,11 +117,5 @@ private:
 }
 
 } // namespace detail
-
-/// What `publish` takes: an event with a contract, one given by `take`, or a message made by hand.
-template <class E>
-concept event_argument =
-    event<std::remove_cvref_t<E>> || detail::is_taken<std::remove_cvref_t<E>> ||
-    std::same_as<std::remove_cvref_t<E>, message>;
 
 } // namespace cobus

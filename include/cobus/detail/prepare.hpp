@@ -3,6 +3,7 @@
 #include "../error.hpp"
 #include "../publish_options.hpp"
 #include "bus_core.hpp"
+#include "event_argument.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -138,11 +139,12 @@ inline void complete(message& content, const transport_options& how) {
     }
 }
 
-/// Reads the event: copies or moves it into a message of its own. Whatever throws here, throws at
-/// the call.
+// Each reads what it is given into a message of its own, and whatever throws, throws at the call.
+// What nobody said is left open, for `complete`.
+
 template <class E, class... Args>
-[[nodiscard]] auto prepare(const std::shared_ptr<bus_core>& core, const publish_options* said,
-                           Args&&... args) -> prepared {
+[[nodiscard]] auto prepare_event(const std::shared_ptr<bus_core>& core, const publish_options* said,
+                                 Args&&... args) -> prepared {
     prepared made(core, make_message());
     typed_box<E>* event = make_box<E>(std::forward<Args>(args)...);
     made.content->adopt(event);
@@ -150,11 +152,10 @@ template <class E, class... Args>
     if (said != nullptr) {
         apply(*said, made);
     }
-    complete(*made.content, core->options());
     return made;
 }
 
-/// The same for a message that the caller made.
+/// For a message that the caller made.
 [[nodiscard]] inline auto prepare_message(const std::shared_ptr<bus_core>& core,
                                           const publish_options* said, message content)
     -> prepared {
@@ -169,6 +170,47 @@ template <class E, class... Args>
     if (said != nullptr) {
         apply(*said, made);
     }
+    return made;
+}
+
+/// For what `publish` takes.
+template <class E>
+[[nodiscard]] auto read_event(const std::shared_ptr<bus_core>& core, const publish_options* said,
+                              E&& event) -> prepared {
+    if constexpr (std::is_same_v<std::remove_cvref_t<E>, message>) {
+        return prepare_message(core, said, std::forward<E>(event));
+    } else if constexpr (is_taken<std::remove_cvref_t<E>>) {
+        using type = std::remove_cvref_t<decltype(event.get())>;
+        return prepare_event<type>(core, said, event.get());
+    } else {
+        return prepare_event<std::remove_cvref_t<E>>(core, said, std::forward<E>(event));
+    }
+}
+
+/// What is inside of what `publish` takes.
+template <class E> struct event_of {
+    using type = E;
+};
+template <class E> struct event_of<taken_event<E>> {
+    using type = E;
+};
+template <class E>
+inline constexpr bool may_go_directly =
+    !through_outbox<typename event_of<std::remove_cvref_t<E>>::type>;
+
+template <class E> consteval auto check_direct() -> bool {
+    static_assert(may_go_directly<E>,
+                  "cobus: this event's contract says that it is published through an outbox: use "
+                  "outbox.add(connection, event)");
+    return true;
+}
+
+/// An event, ready to be submitted.
+template <class E, class... Args>
+[[nodiscard]] auto prepare(const std::shared_ptr<bus_core>& core, const publish_options* said,
+                           Args&&... args) -> prepared {
+    static_assert(check_direct<E>());
+    prepared made = prepare_event<E>(core, said, std::forward<Args>(args)...);
     complete(*made.content, core->options());
     return made;
 }

@@ -28,12 +28,13 @@ public:
             jobs_.push_back(each);
         }
         said_.resize(jobs_.size());
+        published_.resize(jobs_.size());
     }
 
     [[nodiscard]] auto size() const noexcept -> std::size_t { return jobs_.size(); }
     /// What a handler of single events would know of that one.
     [[nodiscard]] auto at(std::size_t index) const -> context {
-        return context(*jobs_.at(index), by_);
+        return {*jobs_.at(index), by_, published_.at(index)};
     }
 
     /// How handling that event ended; those of which nothing is said are done.
@@ -72,6 +73,7 @@ private:
     detail::worker* by_;
     std::vector<detail::job*> jobs_;
     std::vector<std::optional<outcome>> said_;
+    mutable std::vector<std::uint32_t> published_;
 };
 
 namespace detail {
