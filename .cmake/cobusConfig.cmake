@@ -1,4 +1,4 @@
-# find_package(cobus COMPONENTS kafka json sqlite): cobus::cobus always, the components that are asked for.
+# find_package(cobus COMPONENTS kafka json sqlite postgres): cobus::cobus always, the components that are asked for.
 include("${CMAKE_CURRENT_LIST_DIR}/dependencies.cmake")
 
 macro(cobus_refuse reason)
@@ -16,6 +16,7 @@ include("${CMAKE_CURRENT_LIST_DIR}/cobus.cmake")
 set(cobus_kafka_cure "librdkafka: install librdkafka-dev or set COBUS_RDKAFKA_ROOT")
 set(cobus_json_cure "nlohmann-json: install nlohmann-json3-dev")
 set(cobus_sqlite_cure "SQLite 3.37 or newer: install libsqlite3-dev")
+set(cobus_postgres_cure "libpq: install libpq-dev")
 foreach(component IN LISTS cobus_FIND_COMPONENTS)
     set(cobus_${component}_FOUND FALSE)
     set(cobus_missing "")
@@ -28,6 +29,9 @@ foreach(component IN LISTS cobus_FIND_COMPONENTS)
         elseif(component STREQUAL "sqlite")
             cobus_find_sqlite()
             set(cobus_${component}_FOUND ${COBUS_SQLITE_FOUND})
+        elseif(component STREQUAL "postgres")
+            cobus_find_postgres()
+            set(cobus_${component}_FOUND ${COBUS_POSTGRES_FOUND})
         else()
             cobus_find_json()
             set(cobus_${component}_FOUND ${COBUS_JSON_FOUND})

@@ -1,5 +1,5 @@
-# The header-only targets: cobus::cobus (Asio only), cobus::kafka, cobus::json and
-# cobus::sqlite.
+# The header-only targets: cobus::cobus (Asio only), cobus::kafka, cobus::json, cobus::sqlite and
+# cobus::postgres.
 cobus_find_asio()
 if(NOT COBUS_ASIO_FOUND)
     message(FATAL_ERROR "cobus needs standalone Asio 1.22.1 or newer: install libasio-dev, "
@@ -44,3 +44,6 @@ cobus_add_component(json COBUS_JSON "${COBUS_JSON_FOUND}"
 cobus_find_sqlite()
 cobus_add_component(sqlite COBUS_SQLITE "${COBUS_SQLITE_FOUND}"
     "install libsqlite3-dev, 3.37 or newer" SQLite::SQLite3)
+cobus_find_postgres()
+cobus_add_component(postgres COBUS_POSTGRES "${COBUS_POSTGRES_FOUND}"
+    "install libpq-dev" PostgreSQL::PostgreSQL)

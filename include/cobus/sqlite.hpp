@@ -4,3 +4,6 @@
 
 #include "degrade/sqlite_spool.hpp"
 #include "middleware/sqlite_deduplication.hpp"
+#include "outbox/inbox.hpp"
+#include "outbox/outbox.hpp"
+#include "outbox/sqlite_outbox.hpp"

@@ -8,7 +8,7 @@ execute_process(
     COMMAND_ERROR_IS_FATAL ANY)
 execute_process(COMMAND "${CMAKE_COMMAND}" --build "${WORK}" COMMAND_ERROR_IS_FATAL ANY)
 
-file(GLOB names RELATIVE "${WORK}" "${WORK}/core" "${WORK}/full" "${WORK}/sqlite" "${WORK}/two_units*")
+file(GLOB names RELATIVE "${WORK}" "${WORK}/core" "${WORK}/full" "${WORK}/sqlite" "${WORK}/postgres" "${WORK}/two_units*")
 if(NOT names)
     message(FATAL_ERROR "the consumer built no program")
 endif()

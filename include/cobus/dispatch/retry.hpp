@@ -50,15 +50,18 @@ public:
     [[nodiscard]] auto worth_retrying(const std::exception_ptr& thrown) const -> bool {
         return !worth_ || thrown == nullptr || worth_(thrown);
     }
-    /// The wait after failed attempt number `attempt` (1 for the first), from 64 random bits.
-    [[nodiscard]] auto wait(unsigned attempt, std::uint64_t random) const noexcept
-        -> std::chrono::milliseconds {
+    /// The longest that the wait after failed attempt number `attempt` (1 for the first) can be.
+    [[nodiscard]] auto longest_wait(unsigned attempt) const noexcept -> std::chrono::milliseconds {
         auto ceiling = first_;
         for (unsigned i = 1; i < attempt && ceiling < longest_; ++i) {
             ceiling *= 2;
         }
-        ceiling = (std::min)(ceiling, longest_);
-        const auto range = static_cast<std::uint64_t>(ceiling.count()) + 1;
+        return (std::min)(ceiling, longest_);
+    }
+    /// That wait, from 64 random bits.
+    [[nodiscard]] auto wait(unsigned attempt, std::uint64_t random) const noexcept
+        -> std::chrono::milliseconds {
+        const auto range = static_cast<std::uint64_t>(longest_wait(attempt).count()) + 1;
         return std::chrono::milliseconds(static_cast<std::int64_t>(random % range));
     }
 
