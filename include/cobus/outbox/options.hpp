@@ -26,7 +26,8 @@ public:
         return std::move(*this);
     }
     /// How long a relay has its shards without a word of it, so how long its rows wait when its
-    /// process has died. At least 3 s; unless set, 30 s.
+    /// process has died. Longer than Kafka may take for a batch (`settings::delivery_timeout`), or
+    /// two relays publish it. At least 3 s; unless set, 30 s.
     auto lease(std::chrono::milliseconds length) && -> outbox_options&& {
         lease_ = (std::max)(length, std::chrono::milliseconds(std::chrono::seconds(3)));
         return std::move(*this);
