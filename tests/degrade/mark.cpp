@@ -67,7 +67,7 @@ TEST_CASE("random bytes are read without harm") {
     int counted = 0;
     for (int i = 0; i < 20000; ++i) {
         std::string text = i % 2 == 0 ? "1;until=" : "";
-        for (unsigned n = random() % 40; n > 0; --n) {
+        for (auto n = random() % 40; n > 0; --n) {
             text += alphabet[random() % alphabet.size()];
         }
         const mark_reader mark(text);
