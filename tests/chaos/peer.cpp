@@ -5,6 +5,7 @@
 
 #include <cobus/cobus.hpp>
 #include <cobus/kafka.hpp>
+#include <cobus/sqlite.hpp>
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
@@ -66,7 +67,7 @@ public:
           asked_(context, SIGTERM),
           book_(how.folder + "/" + how.name + ".log"),
           handled_(how.folder + "/handled.log"),
-          bus_(context.get_executor(), settings(), cobus::over(cobus::kafka())) {}
+          bus_(context.get_executor(), settings(), cobus::kafka()) {}
 
     void run() {
         std::vector<cobus::subscription> kept;
@@ -101,6 +102,9 @@ private:
             .property("session.timeout.ms", "6000")
             .property("debug", "msg") // says which requests failed and why
             .logger([this](cobus::log_level level, std::string_view text) { log(level, text); });
+        if (how_.with_file()) {
+            made.spool(cobus::sqlite_spool()).spool_file(how_.folder + "/" + how_.name + ".spool");
+        }
         return made;
     }
 
