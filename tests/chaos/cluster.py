@@ -44,7 +44,9 @@ class Cluster:
                    "--node", str(broker), "--listener", "INTERNAL"]
         for named in ("listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,"
                       "INTERNAL:PLAINTEXT", "inter.broker.listener.name=INTERNAL",
-                      "auto.create.topics.enable=false"):
+                      "auto.create.topics.enable=false",
+                      # A busy machine must not look like a dead broker.
+                      "broker.session.timeout.ms=5000", "broker.heartbeat.interval.ms=500"):
             command += ["--property", named]
         with open(self.folder / f"broker-{broker}.err", "ab") as errors:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors,
