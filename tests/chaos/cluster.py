@@ -11,7 +11,7 @@ from pathlib import Path
 TOOL = Path(__file__).resolve().parent.parent / "tools/kafka"
 TOPIC = "chaos"
 BROKERS = (1, 2, 3)
-PATIENCE = 120  # seconds for a broker to answer
+PATIENCE = 300  # seconds for a broker to answer
 
 
 class Cluster:
