@@ -60,8 +60,13 @@ class Cluster:
         return process
 
     def _await_answer(self, broker):
-        if not self.processes[broker].answered.wait(PATIENCE):
-            raise RuntimeError(f"broker {broker} does not start; see {self.folder}")
+        """One that gives up while it starts, as on a busy machine, is started again."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.processes[broker].answered.wait(0.5):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"broker {broker} does not start; see {self.folder}")
+            if self.processes[broker].poll() is not None:
+                self.processes[broker] = self._launch(broker)
 
     def signal(self, brokers, number):
         for broker in brokers:
