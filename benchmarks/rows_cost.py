@@ -124,6 +124,37 @@ def _kafka_rows():
 KafkaCost.rows = _kafka_rows()
 
 
+class Spool:
+    """An SQLite spool in and out, and what each way to be safe costs."""
+    name = "spool"
+    title = "SQLite spool, events of 100 B"
+    targets = ["bench.sqlite_spool"]
+    modes = ("off", "normal", "full")
+
+    def prepare(self, programs, quick):
+        self.rows_in = 100000 if quick else 1000000
+
+    def measure(self, programs, quick):
+        runs = {}
+        for mode in self.modes:
+            for batch, rows in ((1000, self.rows_in), (1, 1000 if mode == "full" else 20000)):
+                figures = programs.figures("bench.sqlite_spool", synchronous=mode, batch=batch,
+                                           rows=rows)
+                runs |= {f"{mode} {batch} {name}": value for name, value in figures.items()}
+        return runs
+
+    rows = [
+        Row(title, unit, at(f"{mode} {batch} {figure}"), None)
+        for mode in modes
+        for title, unit, batch, figure in (
+            (f"`{mode}`: in, 1,000 a batch", "/s", 1000, "in"), ("… CPU µs", "µs", 1000, "in_cpu"),
+            ("… out, read and removed", "/s", 1000, "out"), ("… CPU µs", "µs", 1000, "out_cpu"),
+            ("… opened by the next process", "ms", 1000, "open_ms"),
+            ("… in, one a batch", "a second", 1, "in"),
+            ("… out, one a batch", "a second", 1, "out"))
+    ]
+
+
 class CompileTime:
     name = "compile_time"
     title = "Compile time of a file, -O2, CPU seconds"
@@ -186,4 +217,4 @@ int main() {
 }
 """
 
-MORE_GROUPS = [Growth(), Memory(), KafkaCost(), CompileTime()]
+MORE_GROUPS = [Growth(), Memory(), KafkaCost(), Spool(), CompileTime()]

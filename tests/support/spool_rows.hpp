@@ -31,7 +31,7 @@ inline auto make(std::uint64_t sequence, std::string_view key, std::string paylo
     row.content.type("spool.type");
     row.content.source("/tests");
     row.content.time(row.since - std::chrono::minutes(1));
-    row.content.id(message_id::make(row.since));
+    row.content.id(message_id::from_text("id-" + std::to_string(sequence)));
     row.content.key(key);
     row.content.payload(std::move(payload));
     return row;

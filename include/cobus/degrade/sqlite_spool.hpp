@@ -4,7 +4,7 @@
 #include "../detail/sqlite.hpp"
 #include "../transport/options.hpp"
 #include "spool_file.hpp"
-#include "spool_tables.hpp"
+#include "sqlite_spool_tables.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -70,14 +70,26 @@ private:
             return "";
         }
     }
+    /// SQLite knows one of the ways in which there is no room, so the file itself, or its log, is
+    /// asked for the last failure of the system's.
+    [[nodiscard]] auto no_room(int which) const noexcept -> bool {
+        sqlite3_file* file = nullptr;
+        int cause = 0;
+        if (!handle_ || sqlite3_file_control(handle(), "main", which, &file) != SQLITE_OK ||
+            file == nullptr || file->pMethods == nullptr ||
+            file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &cause) != SQLITE_OK) {
+            return false;
+        }
+        return cause == ENOSPC || cause == EDQUOT || cause == EFBIG;
+    }
     [[nodiscard]] auto kind_of(int code) const noexcept -> errc {
-        const int cause = handle_ ? sqlite3_system_errno(handle()) : 0;
         switch (code & 0xFF) { // without what is told in detail
         case SQLITE_FULL:
             return errc::queue_full;
         case SQLITE_IOERR:
-            return cause == ENOSPC || cause == EDQUOT || cause == EFBIG ? errc::queue_full
-                                                                        : errc::store_failed;
+            return no_room(SQLITE_FCNTL_FILE_POINTER) || no_room(SQLITE_FCNTL_JOURNAL_POINTER)
+                       ? errc::queue_full
+                       : errc::store_failed;
         case SQLITE_TOOBIG:
             return errc::too_large;
         case SQLITE_CORRUPT:
