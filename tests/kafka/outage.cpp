@@ -259,13 +259,15 @@ TEST_CASE("started without Kafka, a bus works in process at once and moves over 
         patience);
     CAPTURE(log.text());
     CHECK(handled.count(100) == 1);
-    const auto warnings = log.of(cobus::log_level::warning);
-    REQUIRE(warnings.size() == 1);
-    CHECK(warnings[0].text.find("Kafka at " + server.brokers() + " is away (") == 0);
-    CHECK(warnings[0].text.find("delivered in process until it answers") != std::string::npos);
+    const auto away = log.with(" is away (");
+    REQUIRE(away.size() == 1);
+    CHECK(away[0].level == cobus::log_level::warning);
+    CHECK(away[0].text.find("Kafka at " + server.brokers()) == 0);
+    CHECK(away[0].text.find("delivered in process until it answers") != std::string::npos);
     CHECK(log.with("answers again after").size() == 1);
     CHECK(log.with("; 100 events stayed in process").size() == 1);
-    CHECK(log.lines().size() == 2);
+    // The reader may look for its topic before the first event makes it, which is said, too.
+    CHECK(log.lines().size() == 2 + log.with("Subscribed topic not available").size());
 }
 
 TEST_CASE("a broker killed under policy `wait` costs time and nothing else") {
