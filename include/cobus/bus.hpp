@@ -60,6 +60,16 @@ class bus {
     private:
         std::chrono::milliseconds limit_;
     };
+    class until_call {
+    public:
+        explicit until_call(state wanted) : wanted_(wanted) {}
+        void operator()(detail::bus_core& core, detail::bus_core::status_waiter& who) const {
+            core.until(wanted_, who);
+        }
+
+    private:
+        state wanted_;
+    };
     template <class Call, class Token> auto status(Call call, Token&& token) {
         detail::initiate_status<Call> initiation(core_, std::move(call));
         return net::async_initiate<Token, void(std::error_code)>(std::move(initiation), token);
@@ -130,6 +140,17 @@ public:
 
     /// The bus's state, since when, and why.
     [[nodiscard]] auto health() const -> cobus::health { return core_->life().health(); }
+    /// Waits for a state.
+    /// Completes when the bus is in it, at once if it is already.
+    /// Errors: `errc::closed` when the bus stops or never gets there because it stopped.
+    /// Cancellation: none; it ends with the bus.
+    template <class Token> auto until(state wanted, Token&& token) {
+        return status(until_call(wanted), std::forward<Token>(token));
+    }
+    auto until(state wanted) -> net::awaitable<void> { return until(wanted, net::use_awaitable); }
+    /// After `stop`: what was kept for Kafka and did not get there. If it is not `durable`, it is
+    /// lost with this process.
+    [[nodiscard]] auto left() const -> spooled { return core_->life().left(); }
 
     // --- publishing
 

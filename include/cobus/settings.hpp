@@ -124,6 +124,18 @@ public:
         return *this;
     }
 
+    /// Told of each change of the bus's state, on its executor. It must not throw.
+    auto on_state(std::function<void(const health&)> told) -> settings& {
+        data_.options.on_state = std::move(told);
+        return *this;
+    }
+    /// Which events handlers of this process get while Kafka is away, of those with
+    /// `policy::deliver_and_spool`.
+    auto deliver_in_process(deliver_order order) -> settings& {
+        data_.options.spool.in_process = order;
+        return *this;
+    }
+
     // What is kept for Kafka meanwhile.
 
     /// Keeps it in a file: `settings.spool(cobus::sqlite_spool())` in the one that

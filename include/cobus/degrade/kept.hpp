@@ -38,7 +38,6 @@ public:
     }
     ~remains() {
         if (run_ != nullptr) {
-            run_->detach();
             run_->keep_alive(std::move(content_));
             local_run::release(run_);
         }
@@ -75,6 +74,9 @@ struct kept final : publish_node {
     kept* behind = nullptr;
 
     [[nodiscard]] auto take_rest() noexcept -> remains {
+        if (run != nullptr) {
+            run->detach();
+        }
         return remains(std::move(content), std::exchange(run, nullptr));
     }
 };

@@ -118,6 +118,10 @@ public:
         life_.ask_to_stop(limit, who);
         wake();
     }
+    void until(state wanted, status_waiter& who) {
+        life_.ask_until(wanted, who);
+        wake();
+    }
     void add(std::shared_ptr<registration> handler) {
         life_.handlers().add(std::move(handler));
         wake();

@@ -6,6 +6,7 @@
 #include "handler_list.hpp"
 #include "home_parts.hpp"
 #include "publisher.hpp"
+#include "state_watch.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -36,7 +37,7 @@ public:
           publisher_(&publishes),
           dispatcher_(&dispatch),
           stream_ready_(host),
-          state_changed_(host),
+          states_(host, options.on_state),
           starting_(host),
           stopping_(host) {}
     lifecycle(const lifecycle&) = delete;
@@ -57,6 +58,13 @@ public:
     void ask_to_stop() noexcept { stop_requested_.store(true, std::memory_order_release); }
     /// The bus object is gone.
     void ask_to_give_up() noexcept { given_up_.store(true, std::memory_order_release); }
+
+    void ask_until(state wanted, waiter& who) { states_.ask(wanted, who); }
+    /// What was kept for Kafka and did not get there before the end.
+    [[nodiscard]] auto left() const -> spooled {
+        const std::lock_guard lock(guard_);
+        return left_;
+    }
 
     [[nodiscard]] auto handlers() noexcept -> handler_list& { return handlers_; }
     [[nodiscard]] auto in_process() const -> bool {
@@ -87,6 +95,7 @@ public:
             finish();
         }
         start_step();
+        states_step();
         handlers_step(false);
     }
     /// After it.
@@ -104,6 +113,7 @@ public:
         for (status_queue* each : {&start_waiters_, &stop_waiters_, &starting_waiters_}) {
             drop_all(*each);
         }
+        states_.end([](status_queue& each) { drop_all(each); });
         for (const auto& each : handlers_.everybody()) {
             drop_all(each->close_waiters);
             drop_all(each->ready_waiters);
@@ -156,7 +166,8 @@ private:
         }
         publisher_->connect(transport_.get());
         starting_.ec.clear();
-        transport_->start(state_changed_, starting_);
+        states_.wake();
+        transport_->start(states_, starting_);
     }
     /// Without the code's own words, which whoever throws it again adds.
     [[nodiscard]] static auto where_of(const error& e) -> std::string {
@@ -185,6 +196,16 @@ private:
         }
         finish();
         complete_all(starting_waiters_, ec);
+    }
+
+    /// Tells those who follow the state.
+    void states_step() {
+        if (phase_ == phase::over) {
+            states_.end([this](status_queue& each) { complete_all(each, errc::closed); });
+        } else if (phase_ != phase::idle && states_.has_news()) {
+            status_queue waiting = states_.take(health());
+            complete_all(waiting, std::error_code());
+        }
     }
 
     // Handlers.
@@ -285,6 +306,12 @@ private:
     /// Nothing is under way any more, or may be.
     void finish() {
         phase_ = phase::over;
+        if (transport_ != nullptr) {
+            const spooled kept = transport_->health().kept;
+            const std::lock_guard lock(guard_);
+            left_ = kept;
+        }
+        states_step();
         publisher_->end([this](publish_op::waiter& who, std::error_code ec, receipt where) {
             who.complete(host_->executor(), true, ec, std::move(where));
         });
@@ -327,10 +354,11 @@ private:
     status_queue stop_waiters_;
     std::optional<clock::time_point> stop_deadline_;
     std::string problem_;
+    spooled left_;
     std::unique_ptr<transport> transport_; // set once, by the home
 
     home_waker stream_ready_;
-    home_waker state_changed_;
+    state_watch states_;
     home_operation starting_;
     home_operation stopping_;
     status_queue starting_waiters_;

@@ -6,6 +6,7 @@
 #include "../log.hpp"
 #include "failover/merged_stream.hpp"
 #include "failover/runtime.hpp"
+#include "failover/spool_opening.hpp"
 #include "failover/spooled_traffic.hpp"
 #include "failover/traffic.hpp"
 #include "transport.hpp"
@@ -69,6 +70,9 @@ public:
         spooled_.open();
         memory_->start(inner_changed_, memory_started_);
         kafka_->start(inner_changed_, kafka_started_);
+        if (options_.spool.file) {
+            opening_.begin(options_.spool.file, [time = runtime_.get()] { time->wake(); });
+        }
         started_.store(true, std::memory_order_release);
         runtime_->wake();
     }
@@ -140,6 +144,7 @@ public:
 
 private:
     static constexpr std::chrono::seconds damping{1};
+    static constexpr std::chrono::milliseconds writing_time{200};
 
     class inner_waker final : public waker {
     public:
@@ -173,6 +178,10 @@ private:
         if (!started_.load(std::memory_order_acquire)) {
             return false;
         }
+        if (!file_is_read()) {
+            stop_step(now);
+            return false;
+        }
         bool more = false;
         try {
             observe(now);
@@ -189,9 +198,37 @@ private:
         }
         stop_step(now);
         runtime_->ring_at(stop_begun_
-                              ? (clock::time_point::max)()
+                              ? written_by()
                               : (std::min)({decision_.due(), traffic_.due(), spooled_.due()}));
         return more;
+    }
+
+    /// Whether what an earlier process left is here, if it is to be kept in a file. Without the
+    /// file the bus does not start.
+    [[nodiscard]] auto file_is_read() noexcept -> bool try {
+        if (!opening_.begun()) {
+            return !file_failed_;
+        }
+        const auto all = opening_.take();
+        if (all == nullptr) {
+            return false;
+        }
+        if (!all->ec) {
+            spooled_.restore(std::move(all->file), all->next, std::move(all->rows));
+            return true;
+        }
+        file_failed_ = true;
+        {
+            const std::lock_guard lock(shown_guard_);
+            shown_.what = cobus::state::failed;
+            shown_.since = runtime_->now();
+            shown_.cause = all->ec;
+            shown_.why = all->problem;
+        }
+        end(start_done_, all->ec);
+        return false;
+    } catch (...) { // no memory
+        return false;
     }
 
     void observe(clock::time_point now) {
@@ -242,6 +279,12 @@ private:
         return shown_;
     }
 
+    /// When stopping waits no longer for the spool's file.
+    [[nodiscard]] auto written_by() -> clock::time_point {
+        const std::lock_guard lock(stop_guard_);
+        return stop_done_ != nullptr && !spooled_.written() ? stop_deadline_ + writing_time
+                                                            : (clock::time_point::max)();
+    }
     void stop_step(clock::time_point now) noexcept {
         clock::time_point deadline;
         {
@@ -257,12 +300,25 @@ private:
             kafka_->stop(deadline, kafka_stopped_);
             memory_->stop(deadline, memory_stopped_);
         }
-        if (stop_begun_ && kafka_stopped_.is_over() && memory_stopped_.is_over()) {
+        const bool written = spooled_.written() || now >= deadline + writing_time;
+        if (stop_begun_ && kafka_stopped_.is_over() && memory_stopped_.is_over() && written) {
             end(start_done_, errc::closed);
+            tell_left();
             end(stop_done_, kafka_stopped_.ec ? kafka_stopped_.ec : memory_stopped_.ec);
         }
     }
 
+    /// One line, if Kafka did not get everything.
+    void tell_left() noexcept try {
+        const spooled left = spooled_.summary();
+        if (left.messages > 0) {
+            detail::write_log(options_.log, log_level::warning,
+                              "stopped before Kafka had " + degrade::events(left.messages) +
+                                  (left.durable ? ": kept in the spool's file"
+                                                : ": lost, because they were kept in memory"));
+        }
+    } catch (...) { // no memory for a line
+    }
     static void end(operation*& which, std::error_code ec) noexcept {
         if (operation* const done = std::exchange(which, nullptr)) {
             done->ec = ec;
@@ -276,6 +332,7 @@ private:
     operation* start_done_ = nullptr;
     std::atomic<bool> started_{false};
     bool stop_begun_ = false;
+    bool file_failed_ = false;
 
     std::mutex stop_guard_;
     clock::time_point stop_deadline_;
@@ -288,6 +345,7 @@ private:
     std::unique_ptr<transport> kafka_;
     detail::failover_traffic traffic_;
     mutable detail::spooled_traffic spooled_;
+    detail::spool_opening opening_;
     std::uint64_t stayed_ = 0; ///< in process, in the state that is shown
 
     mutable std::mutex shown_guard_;

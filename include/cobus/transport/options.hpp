@@ -3,6 +3,7 @@
 #include "../contract.hpp"
 #include "../log.hpp"
 #include "../net.hpp"
+#include "../state.hpp"
 #include "../time_source.hpp"
 
 #include <chrono>
@@ -67,7 +68,8 @@ struct spool_options {
 struct transport_options {
     net::any_io_executor executor;
     logger log;
-    std::shared_ptr<time_source> time; ///< null: the real clocks
+    std::function<void(const health&)> on_state; ///< told of each change, on the executor
+    std::shared_ptr<time_source> time;           ///< null: the real clocks
 
     std::vector<std::string> brokers; ///< "host:port"
     std::string client_id = "cobus";

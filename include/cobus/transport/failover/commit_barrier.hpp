@@ -2,7 +2,9 @@
 
 #include "../transport.hpp"
 
+#include <atomic>
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <utility>
 #include <vector>
@@ -32,10 +34,18 @@ protected:
 
 /// Keeps a commit of Kafka's positions until everything is safe that was kept for Kafka when it was
 /// asked for: what the handlers of those messages published may be among it, and would be lost with
-/// this process, while Kafka would never bring the messages again. One commit at a time.
-class commit_barrier {
+/// this process, while Kafka would never bring the messages again.
+///
+/// A commit that has to wait is answered at once, so that the positions in memory can be committed
+/// meanwhile; if it never comes to be, its messages come again. Used by one thread at a time.
+class commit_barrier final : private operation {
 public:
     commit_barrier(spool_view* spool, waker& ready) : spool_(spool), ready_(&ready) {
+        completed = [](operation& self) noexcept {
+            auto& me = static_cast<commit_barrier&>(self);
+            me.busy_.store(false, std::memory_order_release);
+            me.ready_->wake();
+        };
         if (spool_ != nullptr) {
             spool_->watch(ready);
         }
@@ -53,43 +63,60 @@ public:
             spool_->handled(where, below);
         }
     }
-    /// `hopeless`: there is no time to wait, so a commit that would have to is given up, as if it
-    /// were done: its messages come again.
     void commit(stream& to, std::span<const position> positions, std::uint32_t epoch,
-                operation& done, bool hopeless) {
+                operation& done) {
         const std::uint64_t tail = spool_ != nullptr ? spool_->tail() : 0;
-        if (tail == 0 || spool_->safe_below() >= tail) {
+        const bool free = tail == 0 || spool_->safe_below() >= tail;
+        if (free && held_.empty() && !busy_.load(std::memory_order_acquire)) {
             to.commit(positions, epoch, done);
-        } else if (hopeless) {
-            done.ec.clear();
-            done.completed(done);
-        } else {
-            positions_.assign(positions.begin(), positions.end());
-            epoch_ = epoch;
-            tail_ = tail;
-            done_ = &done;
+            return;
         }
+        if (held_.size() < 2 || held_.back().epoch != epoch) {
+            held_.push_back({tail, epoch, {}});
+        }
+        held_.back().tail = tail;
+        for (const position& each : positions) {
+            merge(held_.back().positions, each);
+        }
+        done.ec.clear();
+        done.completed(done);
     }
     /// Goes on with what waits, if it may.
     void look(stream& to) noexcept {
-        if (done_ != nullptr && spool_->safe_below() >= tail_) {
-            to.commit(positions_, epoch_, *std::exchange(done_, nullptr));
+        if (held_.empty() || busy_.load(std::memory_order_acquire) ||
+            (held_.front().tail != 0 && spool_->safe_below() < held_.front().tail)) {
+            return;
         }
+        going_ = std::move(held_.front());
+        held_.pop_front();
+        busy_.store(true, std::memory_order_release);
+        to.commit(going_.positions, going_.epoch, *this);
     }
-    void give_up() noexcept {
-        if (operation* const done = std::exchange(done_, nullptr)) {
-            done->ec.clear();
-            done->completed(*done);
-        }
-    }
+    /// The assignment is over.
+    void give_up() noexcept { held_.clear(); }
 
 private:
+    struct waiting {
+        std::uint64_t tail = 0;
+        std::uint32_t epoch = 0;
+        std::vector<position> positions;
+    };
+
+    static void merge(std::vector<position>& into, const position& newer) {
+        for (position& each : into) {
+            if (each.where == newer.where) {
+                each = newer;
+                return;
+            }
+        }
+        into.push_back(newer);
+    }
+
     spool_view* spool_;
     waker* ready_;
-    operation* done_ = nullptr;
-    std::vector<position> positions_;
-    std::uint32_t epoch_ = 0;
-    std::uint64_t tail_ = 0;
+    std::deque<waiting> held_;
+    waiting going_;
+    std::atomic<bool> busy_{false};
 };
 
 } // namespace cobus::detail

@@ -9,17 +9,44 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 namespace cobus::detail {
+
+/// Which handlers are through with which events, until the file is told. Its lock is taken last.
+class settled_notes {
+public:
+    struct note {
+        std::uint64_t sequence;
+        std::string handler;
+    };
+
+    static void add(void* self, std::uint64_t sequence, std::string_view handler) {
+        auto& me = *static_cast<settled_notes*>(self);
+        const std::lock_guard lock(me.guard_);
+        me.all_.push_back({sequence, std::string(handler)});
+    }
+    [[nodiscard]] auto take() -> std::vector<note> {
+        const std::lock_guard lock(guard_);
+        return std::exchange(all_, {});
+    }
+
+private:
+    spin_lock guard_;
+    std::vector<note> all_;
+};
 
 /// Hands events that the spool keeps to the handlers of this process, in the order in which they
 /// were published. The handlers get a reading of their own of the event, so it may go to Kafka at
 /// any time.
 class local_deliveries {
 public:
-    local_deliveries(transport& memory, degrade::spool& of, spin_lock& guard)
-        : memory_(memory), spool_(of), guard_(guard) {}
+    local_deliveries(transport& memory, degrade::spool& of, spin_lock& guard, settled_notes& notes,
+                     bool noted)
+        : memory_(memory), spool_(of), guard_(guard), notes_(notes), noted_(noted) {}
     local_deliveries(const local_deliveries&) = delete;
     auto operator=(const local_deliveries&) -> local_deliveries& = delete;
 
@@ -95,6 +122,9 @@ private:
         reading->borrow(*item.content, item.content->published());
         item.run = pool_new<local_run>();
         item.run->keep();
+        if (noted_) {
+            item.run->on_settled(&settled_notes::add, &notes_, item.sequence);
+        }
         reading->run(item.run);
         reading->hold(item.run, &local_run::release);
         auto* const made = pool_new<local>();
@@ -122,6 +152,8 @@ private:
     transport& memory_;
     degrade::spool& spool_;
     spin_lock& guard_;
+    settled_notes& notes_;
+    bool noted_; ///< there is a file
     std::deque<entry> waiting_;
 };
 

@@ -93,8 +93,7 @@ public:
     void commit(std::span<const position> positions, std::uint32_t epoch,
                 operation& done) noexcept override {
         if ((epoch & 1U) == kafka_side) {
-            const bool hopeless = leaving_ || (draining_ && at_->load() != state::connected);
-            barrier_.commit(*kafka_.from, positions, epoch >> 1U, done, hopeless);
+            barrier_.commit(*kafka_.from, positions, epoch >> 1U, done);
             return;
         }
         positions_.assign(positions.begin(), positions.end());
@@ -108,10 +107,7 @@ public:
             barrier_.handled(where, below);
         }
     }
-    void settled(std::uint32_t epoch) noexcept override {
-        leaving_ = leaving_ && (epoch & 1U) == memory_side;
-        of(epoch).from->settled(epoch >> 1U);
-    }
+    void settled(std::uint32_t epoch) noexcept override { of(epoch).from->settled(epoch >> 1U); }
     void update(const interest& wanted) noexcept override {
         kafka_.from->update(wanted);
         memory_.from->update(wanted);
@@ -130,13 +126,11 @@ public:
     void drain() noexcept override {
         draining_ = true;
         memory_ready_.set();
-        if (at_->load() != state::connected) {
-            barrier_.give_up();
-        }
         kafka_.from->drain();
         memory_.from->drain();
     }
     void close(operation& done) noexcept override {
+        barrier_.look(*kafka_.from);
         closing_ = &done;
         open_sides_.store(2, std::memory_order_relaxed);
         for (side* each : {&kafka_, &memory_}) {
@@ -149,6 +143,7 @@ public:
         memory_ready_.set();
     }
     void abandon() noexcept override {
+        barrier_.give_up();
         kafka_.from->abandon();
         memory_.from->abandon();
     }
@@ -233,7 +228,6 @@ private:
         }
         got.epoch = got.epoch << 1U | kafka_side;
         if (got.what == signal::revoked || got.what == signal::lost) {
-            leaving_ = true;
             barrier_.give_up(); // redelivered there, and not lost
             for (const topic_partition& each : got.partitions) {
                 barrier_.handled(each, -1);
@@ -267,7 +261,6 @@ private:
     std::vector<topic_partition> memory_held_;
     bool kafka_is_due_ = false;
     bool draining_ = false;
-    bool leaving_ = false; ///< Kafka's partitions go elsewhere
     operation* closing_ = nullptr;
     std::atomic<int> open_sides_{0};
 };

@@ -2,6 +2,7 @@
 
 #include "../../degrade/route_marks.hpp"
 #include "../../degrade/spool.hpp"
+#include "../../degrade/spool_writer.hpp"
 #include "../../detail/spin_lock.hpp"
 #include "../../error.hpp"
 #include "../../log.hpp"
@@ -38,7 +39,7 @@ public:
         : options(with),
           runtime(time),
           spool(with.spool.messages, with.spool.bytes),
-          local(memory, spool, guard) {}
+          local(memory, spool, guard, notes, with.spool.file != nullptr) {}
 
     // --- taking in; all of it under the lock
 
@@ -59,7 +60,7 @@ public:
                 node.ec = errc::queue_full;
                 return may_wait ? taken::done : taken::full;
             }
-            rest.push_back(spool.gone(*oldest));
+            rest.push_back(gone(*oldest));
             ++dropped;
         }
         kept& item = take(node, lane);
@@ -69,24 +70,105 @@ public:
             spool.untake(item);
             throw;
         }
+        runtime.wake();
         if (gate.what == state::connecting) {
             return taken::pending;
         }
-        publish_node& outer = answer(item);
+        if (writer.active()) {
+            try {
+                store(item);
+            } catch (...) {
+                spool.give_back(item);
+                throw;
+            }
+            return taken::pending;
+        }
+        (void)answer(item);
         admit(item);
-        runtime.wake();
-        return &outer == &node ? taken::done : taken::pending;
+        return taken::done;
+    }
+    /// It goes to the file; its publisher is answered when it is there.
+    void store(kept& item) {
+        writer.put(item);
+        item.put = true;
+    }
+    /// The oldest here that is older than may be. Returns what is to be destroyed without the lock.
+    [[nodiscard]] auto drop_old(time_point before) -> std::vector<degrade::remains> {
+        std::vector<degrade::remains> rest;
+        for (kept* oldest = spool.next();
+             oldest != nullptr && oldest->outer == nullptr && oldest->content->time() < before;
+             oldest = spool.next()) {
+            rest.push_back(gone(*oldest));
+            ++dropped;
+        }
+        return rest;
+    }
+    /// One that an earlier process left.
+    void restore(degrade::spool_row& from) {
+        const std::string* topic = from.content.interned_topic();
+        const std::uint64_t lane = degrade::lane_of(topic, from.content.key(), from.partition);
+        message_ptr content = make_message();
+        *content = std::move(from.content);
+        const std::size_t bytes = size_of(*content);
+        kept& item = spool.restore(std::move(content), lane, from.sequence, bytes);
+        item.partition = from.partition;
+        item.when_away = from.when_away;
+        item.owner = this;
+        item.of = &marks[topic];
+        item.completed = &client_completed;
+        std::vector<std::string> done;
+        for (degrade::executor_name& each : from.settled) {
+            if (each.group == options.group_id) {
+                done.push_back(std::move(each.handler));
+            }
+        }
+        if (!done.empty()) {
+            item.run = pool_new<local_run>();
+            item.run->restore(std::move(done));
+        }
+    }
+    /// The file had its say. Returns who is to be told.
+    auto stored(const degrade::spool_writer::entry& which, const degrade::spool_writer::result& how)
+        -> publish_node* {
+        kept& item = *which.item;
+        if (item.sequence != which.sequence || item.where_now == kept_at::nowhere) {
+            return nullptr; // Kafka has it already
+        }
+        item.stored = !how.ec;
+        if (item.outer == nullptr) {
+            return nullptr;
+        }
+        if (!how.ec) {
+            publish_node& outer = answer(item);
+            if (item.where_now == kept_at::pending) {
+                admit(item);
+            }
+            return &outer;
+        }
+        item.put = false;
+        if (!item.given) {
+            item.ec = how.ec;
+            item.problem = how.problem;
+            return &spool.give_back(item);
+        }
+        publish_node& outer = answer(item); // Kafka may get it yet
+        outer.ec = errc::maybe_sent;
+        outer.problem = how.problem;
+        return &outer;
     }
     /// Whether handlers of this process get it now; if not, they get no younger one of its key.
-    void admit(kept& item) {
+    void admit(kept& item) noexcept {
         const bool eager = options.spool.in_process == deliver_order::eager;
-        if (gate.what == state::degraded && item.when_away == policy::deliver_and_spool &&
-            !item.given && !stop_at &&
-            (eager || item.lane == 0 || (spool.clean(item.lane) && item.of->caught_up()))) {
-            local.add(item);
-        } else {
-            spool.unclean(item);
+        try {
+            if (gate.what == state::degraded && item.when_away == policy::deliver_and_spool &&
+                !item.given && !stop_at &&
+                (eager || item.lane == 0 || (spool.clean(item.lane) && item.of->caught_up()))) {
+                local.add(item);
+                return;
+            }
+        } catch (...) { // no memory: Kafka brings it
         }
+        spool.unclean(item);
     }
     /// It is kept: its publisher need not wait.
     [[nodiscard]] auto answer(kept& item) noexcept -> publish_node& {
@@ -95,23 +177,17 @@ public:
         node.where.id(item.content->id());
         node.where.topic(item.content->interned_topic());
         node.where.timestamp(item.content->time());
-        node.where.way(path::spool, false);
+        node.where.way(path::spool, item.stored);
         node.where.degraded(true);
         return node;
     }
 
-    /// Rows are answered at once but for those that came while it was undecided, which are all
-    /// behind the others or the only ones.
-    [[nodiscard]] auto first_unanswered() noexcept -> kept* {
-        if (spool.answered() == spool.rows()) {
-            return nullptr;
-        }
-        for (kept* each = spool.next(); each != nullptr; each = each->behind) {
-            if (each->outer != nullptr) {
-                return each;
-            }
-        }
-        return nullptr;
+    /// Kafka has it, or nobody wants it any more. What is left is to be destroyed without the lock.
+    [[nodiscard]] auto gone(kept& item) noexcept -> degrade::remains {
+        const bool put = item.put;
+        const std::uint64_t sequence = item.sequence;
+        degrade::remains rest = spool.gone(item);
+        return put ? told_of_end(sequence, std::move(rest), {}) : std::move(rest);
     }
 
     /// Kafka's client is through with it. Returns who is to be told.
@@ -128,11 +204,11 @@ public:
             }
             if (goes_back(item)) {
                 outer = put_back(item, at_once);
-            } else if (item.outer != nullptr) {
+            } else if (item.outer != nullptr && !item.put) {
                 outer = &spool.give_back(item);
             } else {
-                refusal = item.ec ? refuse(item) : std::string();
-                rest = spool.gone(item);
+                outer = item.outer != nullptr ? &ended(item) : nullptr;
+                rest = item.ec && outer == nullptr ? refuse(item, refusal) : gone(item);
             }
         }
         if (!refusal.empty()) {
@@ -155,6 +231,8 @@ public:
     degrade::spool spool;
     std::unordered_map<const std::string*, degrade::route_marks> marks;
     local_deliveries local;
+    degrade::spool_writer writer;
+    settled_notes notes; ///< has a lock of its own
     health gate;
     std::optional<clock::time_point> pause; ///< Kafka's client refuses: nothing before
     std::optional<clock::time_point> stop_at;
@@ -191,23 +269,58 @@ private:
         try {
             spool.back(item);
         } catch (...) { // no memory
-            return &spool.give_back(item);
+            return item.put ? nullptr : &spool.give_back(item);
         }
         if (at_once || gate.what == state::connected) {
             pause = runtime.now() + pause_time; // a client that refuses is not asked at once
         }
-        return item.outer != nullptr ? &answer(item) : nullptr;
+        if (item.outer == nullptr) {
+            return nullptr;
+        }
+        if (!writer.active()) {
+            return &answer(item);
+        }
+        if (!item.put) {
+            try {
+                store(item);
+            } catch (...) { // no memory: it stays as it is, and goes again
+            }
+        }
+        return nullptr;
+    }
+    /// Its publisher is told by what Kafka says, while the file may still read the event.
+    [[nodiscard]] auto ended(kept& item) noexcept -> publish_node& {
+        publish_node& node = spool.part(item);
+        node.where = std::move(item.where);
+        node.ec = item.ec;
+        node.problem = std::move(item.problem);
+        return node;
     }
     /// Kafka will never take it. A line for the first of a run.
-    [[nodiscard]] auto refuse(const kept& item) noexcept -> std::string try {
+    [[nodiscard]] auto refuse(kept& item, std::string& line) noexcept -> degrade::remains {
         ++refused;
-        if (std::exchange(refusal_, item.ec) == item.ec) {
-            return {};
+        const std::error_code why = item.ec;
+        const bool put = item.put;
+        const std::uint64_t sequence = item.sequence;
+        try {
+            if (std::exchange(refusal_, why) != why) {
+                line = "Kafka refuses an event that was kept for it, on topic " +
+                       std::string(item.content->topic()) + ": " + why.message();
+            }
+        } catch (...) { // no memory for a line
         }
-        return "Kafka refuses an event that was kept for it, on topic " +
-               std::string(item.content->topic()) + ": " + item.ec.message();
-    } catch (...) {
-        return {};
+        degrade::remains rest = spool.gone(item);
+        return put ? told_of_end(sequence, std::move(rest), why) : std::move(rest);
+    }
+    [[nodiscard]] auto told_of_end(std::uint64_t sequence, degrade::remains rest,
+                                   std::error_code why) noexcept -> degrade::remains {
+        try {
+            why ? writer.refused(sequence, why.message(), options.wall()) : writer.gone(sequence);
+            writer.bury(std::move(rest));
+            return {};
+        } catch (...) { // no memory: the next process sends it again
+            return rest;
+        }
     }
 
     [[nodiscard]] static auto size_of(const message& content) noexcept -> std::size_t {

@@ -2,6 +2,7 @@
 
 #include "../../detail/encode_node.hpp"
 #include "../../error.hpp"
+#include "../../log.hpp"
 #include "../transport.hpp"
 #include "commit_barrier.hpp"
 #include "runtime.hpp"
@@ -12,7 +13,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -77,8 +81,8 @@ public:
         }
         {
             const std::lock_guard lock(desk_.guard);
-            if (item->outer != &node) {
-                return false; // answered meanwhile
+            if (item->outer != &node || item->put) {
+                return false; // answered meanwhile, or about to be
             }
             if (item->where_now == kept_at::pending) {
                 desk_.spool.give_back(*item);
@@ -88,7 +92,7 @@ public:
         }
         const bool mine = kafka_.withdraw(*item);
         const std::lock_guard lock(desk_.guard);
-        const bool answered = item->outer != &node; // the gate closed meanwhile
+        const bool answered = item->outer != &node || item->put; // the gate closed meanwhile
         if (mine && answered) {
             item->given = false;
             desk_.spool.back(*item);
@@ -109,11 +113,11 @@ public:
             }
         }
         if (now.what == state::degraded) {
-            while (answer_direct() || answer_waiting()) {
+            while (answer_direct()) {
             }
+            answer_waiting();
         } else if (now.what == state::failed) {
-            while (refuse_waiting()) {
-            }
+            refuse_waiting();
         }
         desk_.runtime.wake();
     }
@@ -121,6 +125,10 @@ public:
     /// Hands on what may go now. True: there may be more.
     [[nodiscard]] auto run(clock::time_point now) noexcept -> bool {
         end_waiting(now);
+        if (desk_.writer.active()) {
+            write(now);
+        }
+        drop_old(now);
         tell_watchers();
         const bool more = desk_.local.run(desk_.gate_now() == state::degraded);
         return replay_.run(now) || more;
@@ -130,13 +138,30 @@ public:
         const std::lock_guard lock(desk_.guard);
         clock::time_point next = (clock::time_point::max)();
         if (desk_.spool.waiting() > 0) {
-            next = desk_.pause ? *desk_.pause : next;
+            next = desk_.options.spool.max_age.count() > 0 ? look_for_old_ : next;
+            next = (std::min)(next, desk_.pause.value_or(next));
             next = (std::min)(next, desk_.stop_at.value_or(next));
         }
         if (const kept* blocked = desk_.spool.first_blocked()) {
             next = (std::min)(next, blocked->until);
         }
-        return next;
+        return (std::min)(next, desk_.writer.due());
+    }
+
+    /// What an earlier process left in the file goes first. Before anything else of the home.
+    void restore(std::unique_ptr<degrade::spool_file> file, std::uint64_t next,
+                 std::vector<degrade::spool_row> rows) {
+        const std::lock_guard lock(desk_.guard);
+        desk_.spool.shift(next);
+        for (degrade::spool_row& each : rows) {
+            desk_.restore(each);
+        }
+        desk_.writer.use(std::move(file), [time = &desk_.runtime] { time->wake(); });
+    }
+    /// The file knows all that it is to know.
+    [[nodiscard]] auto written() noexcept -> bool {
+        const std::lock_guard lock(desk_.guard);
+        return !desk_.writer.active() || desk_.writer.idle();
     }
 
     /// Takes no new ones. What is kept may still go to Kafka.
@@ -147,7 +172,9 @@ public:
     }
     [[nodiscard]] auto nothing_waits() noexcept -> bool {
         const std::lock_guard lock(desk_.guard);
-        return desk_.spool.rows() == 0;
+        const bool durable = desk_.writer.active() && desk_.writer.idle() &&
+                             desk_.spool.rows() == desk_.spool.answered();
+        return desk_.spool.rows() == 0 || durable;
     }
 
     // Of any thread.
@@ -158,6 +185,8 @@ public:
         now.messages = desk_.spool.rows();
         now.bytes = desk_.spool.bytes();
         now.refused = desk_.refused;
+        now.dropped = desk_.dropped;
+        now.durable = desk_.writer.active() && desk_.writer.idle();
         if (const kept* oldest = desk_.spool.oldest();
             oldest != nullptr && oldest->content != nullptr) {
             now.oldest = oldest->content->time();
@@ -183,7 +212,7 @@ public:
     }
     [[nodiscard]] auto safe_below() noexcept -> std::uint64_t override {
         const std::lock_guard lock(desk_.guard);
-        return desk_.spool.low();
+        return desk_.writer.active() ? desk_.writer.safe_below() : desk_.spool.low();
     }
     void watch(waker& who) override {
         const std::lock_guard lock(watch_guard_);
@@ -207,7 +236,7 @@ private:
         }
         if (how == taken::full) {
             const std::lock_guard lock(desk_.guard);
-            if (item.outer == nullptr) { // became a row meanwhile
+            if (item.outer == nullptr || item.put) { // became a row meanwhile
                 item.given = false;
                 desk_.spool.back(item);
                 desk_.runtime.wake();
@@ -220,6 +249,18 @@ private:
 
     // --- the home
 
+    /// Gives up what waited too long, if there is such a limit; once a second.
+    void drop_old(clock::time_point now) noexcept try {
+        const std::chrono::milliseconds limit = desk_.options.spool.max_age;
+        if (limit.count() == 0 || now < look_for_old_) {
+            return;
+        }
+        look_for_old_ = now + std::chrono::seconds(1);
+        std::vector<degrade::remains> rest;
+        const std::lock_guard lock(desk_.guard);
+        rest = desk_.drop_old(desk_.options.wall() - limit);
+    } catch (...) { // no memory: at the next run
+    }
     /// Rows went since the last time: a commit may have waited for them.
     void tell_watchers() noexcept {
         const std::uint64_t low = safe_below();
@@ -241,66 +282,110 @@ private:
             }
             try {
                 desk_.spool.to_row(*item);
+                if (desk_.writer.active()) {
+                    desk_.store(*item);
+                    return true;
+                }
             } catch (...) { // no memory: its publisher waits for Kafka
-                return false;
+                return item->where_now != kept_at::direct;
             }
             outer = &desk_.answer(*item);
         }
         outer->completed(*outer);
         return true;
     }
-    /// Those that came before it was decided whether Kafka is there.
-    auto answer_waiting() noexcept -> bool {
-        publish_node* outer = nullptr;
-        {
+    /// Those that came before it was decided whether Kafka is there: `what(item)` says who is told.
+    template <class What> void each_unanswered(What what) noexcept {
+        std::vector<publish_node*> told;
+        try {
             const std::lock_guard lock(desk_.guard);
-            kept* const item = desk_.first_unanswered();
-            if (item == nullptr) {
-                return false;
+            told.reserve(desk_.spool.rows() - desk_.spool.answered());
+            for (kept* each = desk_.spool.next(); each != nullptr && told.capacity() > 0;) {
+                kept* const behind = each->behind;
+                publish_node* const outer =
+                    each->outer != nullptr && !each->put ? what(*each) : nullptr;
+                if (outer != nullptr) {
+                    told.push_back(outer);
+                }
+                each = behind;
             }
-            outer = &desk_.answer(*item);
-            desk_.admit(*item);
+        } catch (...) { // no memory: some are left for the next time
         }
-        outer->completed(*outer);
-        return true;
+        for (publish_node* each : told) {
+            each->completed(*each);
+        }
     }
-    auto refuse_waiting() noexcept -> bool {
-        publish_node* outer = nullptr;
-        {
-            const std::lock_guard lock(desk_.guard);
-            kept* const item = desk_.first_unanswered();
-            if (item == nullptr) {
-                return false;
+    void answer_waiting() noexcept {
+        each_unanswered([this](kept& item) -> publish_node* {
+            if (desk_.writer.active()) {
+                desk_.store(item);
+                return nullptr;
             }
-            item->ec = desk_.gate.cause;
-            outer = &desk_.spool.give_back(*item);
-            outer->problem = desk_.gate.why;
-        }
-        outer->completed(*outer);
-        return true;
+            publish_node& outer = desk_.answer(item);
+            desk_.admit(item);
+            return &outer;
+        });
+    }
+    void refuse_waiting() noexcept {
+        each_unanswered([this](kept& item) {
+            item.ec = desk_.gate.cause;
+            item.problem = desk_.gate.why;
+            return &desk_.spool.give_back(item);
+        });
     }
     /// At the end of a stop.
     void end_waiting(clock::time_point now) noexcept {
-        for (;;) {
-            publish_node* outer = nullptr;
-            {
-                const std::lock_guard lock(desk_.guard);
-                kept* const item =
-                    desk_.stop_at && *desk_.stop_at <= now ? desk_.first_unanswered() : nullptr;
-                if (item == nullptr) {
-                    return;
-                }
-                item->ec = errc::timed_out;
-                outer = &desk_.spool.give_back(*item);
-            }
-            outer->completed(*outer);
+        if (stop_is_over(now)) {
+            each_unanswered([this](kept& item) {
+                item.ec = errc::timed_out;
+                return &desk_.spool.give_back(item);
+            });
         }
+    }
+    [[nodiscard]] auto stop_is_over(clock::time_point now) noexcept -> bool {
+        const std::lock_guard lock(desk_.guard);
+        return desk_.stop_at && *desk_.stop_at <= now;
+    }
+
+    // The file.
+
+    void write(clock::time_point now) noexcept try {
+        std::vector<publish_node*> told;
+        std::optional<degrade::spool_writer::result> done; // destroyed without the lock
+        {
+            const std::lock_guard lock(desk_.guard);
+            if (done = desk_.writer.collect(now); done) {
+                complain_ = done->ec ? done->problem : std::string();
+                told.reserve(done->put.size());
+                for (const auto& each : done->put) {
+                    if (publish_node* outer = desk_.stored(each, *done)) {
+                        told.push_back(outer);
+                    }
+                }
+            }
+            for (const auto& [sequence, handler] : desk_.notes.take()) {
+                desk_.writer.settled(sequence, desk_.options.group_id, handler);
+            }
+            desk_.writer.kick(now);
+        }
+        for (publish_node* each : told) {
+            each->completed(*each);
+        }
+        if (!complain_.empty() && std::exchange(complained_, true) == false) {
+            write_log(desk_.options.log, log_level::error,
+                      "the spool's file takes nothing: " + complain_);
+        }
+        complained_ = !complain_.empty();
+    } catch (...) { // no memory: at the next run
     }
 
     transport& kafka_;
     spool_desk desk_;
     spool_replay replay_;
     bool encodes_;
+    clock::time_point look_for_old_{};
+    std::string complain_; ///< of the file
+    bool complained_ = false;
     std::uint64_t told_low_ = 0;
     std::mutex watch_guard_;
     std::vector<waker*> watching_;

@@ -1,0 +1,194 @@
+#pragma once
+
+#include "../error.hpp"
+#include "../transport/kafka/helper_thread.hpp"
+#include "kept.hpp"
+#include "spool_file.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace cobus::degrade {
+
+/// Tells a spool's file what happens, a batch at a time, on the thread for what blocks. While one
+/// batch is written the next one gathers. Whoever uses it locks, but for `wake`, which comes from
+/// that thread.
+class spool_writer {
+public:
+    using clock = std::chrono::steady_clock;
+    /// A row that was put, as long as it is that event's.
+    struct entry {
+        kept* item;
+        std::uint64_t sequence;
+    };
+    struct result {
+        std::vector<entry> put;
+        std::vector<remains> dead; ///< read by nobody any more
+        std::error_code ec;
+        std::string problem;
+    };
+
+    spool_writer() = default;
+    spool_writer(const spool_writer&) = delete;
+    auto operator=(const spool_writer&) -> spool_writer& = delete;
+    ~spool_writer() {
+        if (shared_ != nullptr) {
+            const std::lock_guard lock(shared_->guard);
+            shared_->wake = nullptr;
+        }
+    }
+
+    /// `wake` is called when something ended; not after this is destroyed.
+    void use(std::unique_ptr<spool_file> file, std::function<void()> wake) {
+        shared_ = std::make_shared<shared>();
+        shared_->file = std::move(file);
+        shared_->wake = std::move(wake);
+    }
+    [[nodiscard]] auto active() const noexcept -> bool { return shared_ != nullptr; }
+
+    // What happens. May throw `std::bad_alloc`.
+
+    void put(kept& item) {
+        spool_row& row = next().rows.emplace_back();
+        row.sequence = item.sequence;
+        row.state = item.given ? row_state::in_client : row_state::pending;
+        row.when_away = item.when_away;
+        row.partition = item.partition;
+        row.since = item.content->time();
+        row.content.borrow(*item.content, item.content->published());
+        row.content.payload_view(item.content->payload());
+        if (item.content->is_null()) {
+            row.content.no_payload();
+        }
+        next_->puts.push_back({&item, item.sequence});
+        next_->changes.emplace_back(row_put{&row});
+    }
+    void gone(std::uint64_t sequence) { next().changes.emplace_back(row_gone{sequence}); }
+    void settled(std::uint64_t sequence, std::string_view group, std::string_view handler) {
+        next().changes.emplace_back(
+            row_settled{sequence, executor_name{std::string(group), std::string(handler)}});
+    }
+    void refused(std::uint64_t sequence, std::string cause,
+                 std::chrono::system_clock::time_point at) {
+        next().changes.emplace_back(row_refused{sequence, std::move(cause), at});
+    }
+    /// Rows that are being written may read it, so it goes later.
+    void bury(remains rest) { next().dead.push_back(std::move(rest)); }
+
+    // The home's.
+
+    /// Begins to write what gathered, unless something is being written.
+    void kick(clock::time_point now) {
+        if (writing_ != nullptr || next_ == nullptr || now < again_) {
+            return;
+        }
+        writing_ = std::move(next_);
+        const bool handed = detail::kafka::helper_thread::run(
+            [with = shared_, what = writing_] { with->apply(*what); });
+        if (!handed) {
+            next_ = std::move(writing_);
+        }
+    }
+    /// What was written, or could not be; then the rest is tried again, but nothing is put.
+    [[nodiscard]] auto collect(clock::time_point now) -> std::optional<result> {
+        if (writing_ == nullptr || !writing_->over.load(std::memory_order_acquire)) {
+            return std::nullopt;
+        }
+        const std::shared_ptr<batch> done = std::move(writing_);
+        result told{std::move(done->puts), std::move(done->dead), done->ec,
+                    std::move(done->problem)};
+        if (told.ec) {
+            again_ = now + std::chrono::seconds(1);
+            try_again(*done);
+        }
+        return told;
+    }
+    [[nodiscard]] auto idle() const noexcept -> bool {
+        return writing_ == nullptr && next_ == nullptr;
+    }
+    [[nodiscard]] auto due() const noexcept -> clock::time_point {
+        return writing_ == nullptr && next_ != nullptr ? again_ : (clock::time_point::max)();
+    }
+    /// All rows below are safe in the file, or nobody's any more.
+    [[nodiscard]] auto safe_below() const noexcept -> std::uint64_t {
+        std::uint64_t low = (std::numeric_limits<std::uint64_t>::max)();
+        for (const batch* each : {writing_.get(), next_.get()}) {
+            for (std::size_t i = 0; each != nullptr && i < each->puts.size(); ++i) {
+                low = (std::min)(low, each->puts[i].sequence);
+            }
+        }
+        return low;
+    }
+
+private:
+    struct batch {
+        std::vector<row_change> changes;
+        std::deque<spool_row> rows; ///< of the changes, which point to them
+        std::vector<entry> puts;
+        std::vector<remains> dead; ///< read until this was written
+        std::error_code ec;
+        std::string problem;
+        std::atomic<bool> over{false};
+    };
+    struct shared {
+        std::mutex guard;
+        std::function<void()> wake; ///< null when nobody waits any more
+        std::unique_ptr<spool_file> file;
+
+        void apply(batch& what) noexcept {
+            try {
+                file->apply(what.changes);
+            } catch (const std::system_error& e) {
+                what.ec = e.code();
+                what.problem = e.what();
+            } catch (const std::exception& e) {
+                what.ec = errc::store_failed;
+                what.problem = e.what();
+            }
+            what.over.store(true, std::memory_order_release);
+            const std::lock_guard lock(guard);
+            if (wake) {
+                wake();
+            }
+        }
+    };
+
+    [[nodiscard]] auto next() -> batch& {
+        if (next_ == nullptr) {
+            next_ = std::make_shared<batch>();
+        }
+        return *next_;
+    }
+    void try_again(batch& failed) {
+        batch& now = next();
+        std::erase_if(failed.changes,
+                      [](const row_change& each) { return std::holds_alternative<row_put>(each); });
+        now.changes.insert(now.changes.begin(), std::make_move_iterator(failed.changes.begin()),
+                           std::make_move_iterator(failed.changes.end()));
+        if (now.changes.empty() && now.puts.empty() && now.dead.empty()) {
+            next_ = nullptr;
+        }
+    }
+
+    std::shared_ptr<shared> shared_;
+    std::shared_ptr<batch> writing_;
+    std::shared_ptr<batch> next_;
+    clock::time_point again_{};
+};
+
+} // namespace cobus::degrade

@@ -1,0 +1,281 @@
+#include "failover_bench.hpp"
+
+#include <cobus/degrade/spool_file.hpp>
+#include <cobus/transport/kafka/helper_thread.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+using namespace std::chrono_literals;
+using cobus::errc;
+using cobus::path;
+using cobus::policy;
+using cobus::state;
+using cobus::taken;
+using cobus::testing::failover_bench;
+using cobus::testing::sent;
+namespace degrade = cobus::degrade;
+
+namespace spool_in_file_tests {
+
+using names = std::vector<std::string>;
+
+/// A disk that outlives processes.
+struct disk {
+    struct row {
+        std::string topic, key, payload, id;
+        std::vector<degrade::executor_name> settled;
+    };
+    std::map<std::uint64_t, row> rows;
+    std::vector<std::string> refused;
+    std::uint64_t next = 1;
+    bool full = false;
+    bool locked = false;
+};
+
+class disk_file final : public degrade::spool_file {
+public:
+    explicit disk_file(std::shared_ptr<disk> on) : on_(std::move(on)) {}
+
+    [[nodiscard]] auto open() -> degrade::spool_contents override {
+        if (on_->locked) {
+            throw cobus::error(errc::store_failed, "another process has the spool");
+        }
+        degrade::spool_contents found;
+        found.rows = on_->rows.size();
+        found.next_sequence = on_->next;
+        return found;
+    }
+    void apply(std::span<const degrade::row_change> changes) override {
+        const bool puts = std::ranges::any_of(changes, [](const auto& each) {
+            return std::holds_alternative<degrade::row_put>(each);
+        });
+        if (on_->full && puts) {
+            throw cobus::error(errc::queue_full, "the disk is full");
+        }
+        for (const auto& each : changes) {
+            std::visit([this](const auto& what) { change(what); }, each);
+        }
+    }
+    [[nodiscard]] auto read(std::uint64_t from, std::size_t rows, std::size_t /*bytes*/)
+        -> std::vector<degrade::spool_row> override {
+        std::vector<degrade::spool_row> some;
+        for (auto each = on_->rows.lower_bound(from); each != on_->rows.end() && some.size() < rows;
+             ++each) {
+            degrade::spool_row& row = some.emplace_back();
+            row.sequence = each->first;
+            row.content.topic(each->second.topic);
+            row.content.key(each->second.key);
+            row.content.payload(each->second.payload);
+            row.content.id(cobus::message_id::from_text(each->second.id));
+            row.settled = each->second.settled;
+        }
+        return some;
+    }
+
+private:
+    void change(const degrade::row_put& put) {
+        const cobus::message& content = put.row->content;
+        on_->rows[put.row->sequence] = {std::string(content.topic()), std::string(*content.key()),
+                                        std::string(content.payload()), content.id().str(),
+                                        put.row->settled};
+        on_->next = std::max(on_->next, put.row->sequence + 1);
+    }
+    void change(const degrade::row_moved& /*moved*/) {}
+    void change(const degrade::row_settled& settled) {
+        if (const auto found = on_->rows.find(settled.sequence); found != on_->rows.end()) {
+            found->second.settled.push_back(settled.by);
+        }
+    }
+    void change(const degrade::row_gone& gone) { on_->rows.erase(gone.sequence); }
+    void change(const degrade::row_refused& refused) {
+        on_->rows.erase(refused.sequence);
+        on_->refused.push_back(refused.cause);
+    }
+
+    std::shared_ptr<disk> on_;
+};
+
+auto kept_on(const std::shared_ptr<disk>& on) -> cobus::transport_options {
+    cobus::transport_options options;
+    options.group_id = "g";
+    options.spool.file = [on] { return std::make_unique<disk_file>(on); };
+    return options;
+}
+
+struct file_bench : failover_bench {
+    using failover_bench::failover_bench;
+
+    /// Until the file knows everything.
+    void written() {
+        for (int i = 0; i < 5; ++i) {
+            REQUIRE(cobus::detail::kafka::helper_thread::drained(30s));
+            time.settle();
+        }
+    }
+    void begin() {
+        start();
+        written();
+        kafka->is(cobus::link::up);
+        time.settle();
+    }
+    auto keep(std::string text, std::string_view key = "k", policy how = policy::deliver_and_spool)
+        -> sent& {
+        return publish(std::move(text), how, true, "t", key);
+    }
+};
+
+TEST_CASE("an event is answered and handled in process only once the file has it") {
+    const auto on = std::make_shared<disk>();
+    file_bench bench(kept_on(on));
+    bench.begin();
+    REQUIRE(bench.started.times == 1);
+    bench.away();
+    sent& one = bench.keep("1");
+    CHECK(bench.last == taken::pending);
+    bench.written();
+    CHECK(on->rows.size() == 1);
+    CHECK(one.completions == 1);
+    CHECK(one.where.spooled());
+    CHECK(one.where.durable());
+    CHECK(bench.to_memory == names{"1"});
+    CHECK(bench.whole->health().kept.durable);
+    bench.back();
+    bench.answer_kafka();
+    bench.written();
+    CHECK(on->rows.empty());
+    CHECK(bench.whole->health().what == state::connected);
+}
+
+TEST_CASE(
+    "what Kafka's client has when the gate closes is stored before its publisher hears of it") {
+    const auto on = std::make_shared<disk>();
+    file_bench bench(kept_on(on));
+    bench.begin();
+    sent& one = bench.keep("1");
+    sent& two = bench.keep("2");
+    bench.away();
+    bench.written();
+    CHECK(on->rows.size() == 2);
+    CHECK(one.where.durable());
+    CHECK(two.where.spooled());
+    bench.answer_kafka(); // its report ends the row
+    bench.written();
+    CHECK(on->rows.empty());
+    CHECK(one.completions == 1);
+}
+
+TEST_CASE("a full disk is the publisher's to know, and what is over still goes") {
+    const auto on = std::make_shared<disk>();
+    file_bench bench(kept_on(on));
+    bench.begin();
+    bench.away();
+    bench.keep("1");
+    bench.written();
+    on->full = true;
+    sent& refused = bench.keep("2");
+    bench.written();
+    CHECK(refused.ec == errc::queue_full);
+    CHECK(refused.completions == 1);
+    CHECK(bench.whole->health().kept.messages == 1);
+    on->full = false;
+    bench.time.pass(2s);
+    sent& third = bench.keep("3");
+    bench.written();
+    CHECK_FALSE(third.ec);
+    bench.back();
+    CHECK(bench.to_kafka == names{"1", "3"});
+    bench.answer_kafka();
+    bench.written();
+    CHECK(on->rows.empty());
+}
+
+TEST_CASE("the next process sends what a dead one left, before anything newer of its key") {
+    const auto on = std::make_shared<disk>();
+    {
+        file_bench dead(kept_on(on));
+        dead.begin();
+        dead.keep("0"); // with Kafka's client
+        dead.away();
+        dead.keep("1");
+        dead.keep("2", "other");
+        dead.written();
+    }
+    REQUIRE(on->rows.size() == 3);
+    on->rows.rbegin()->second.settled.push_back({"g", "mail"});
+    on->rows.rbegin()->second.settled.push_back({"another group", "mail"});
+    file_bench next(kept_on(on));
+    next.start();
+    sent& early = next.keep("3");
+    next.written();
+    CHECK(next.whole->health().kept.messages == 4);
+    CHECK(next.started.times == 0);
+    std::vector<std::string> marks;
+    next.kafka->on_publish = [&](cobus::publish_node& node) {
+        next.to_kafka.push_back(failover_bench::payload(node));
+        marks.emplace_back(node.content->headers().get("cobus-done").value_or(""));
+    };
+    next.kafka->is(cobus::link::up);
+    next.time.settle();
+    CHECK(next.whole->health().what == state::recovering);
+    CHECK(next.to_kafka == names{"0", "1", "2", "3"});
+    CHECK(marks[0].empty());
+    CHECK(marks[1].empty());
+    CHECK(marks[2].ends_with(";g/mail"));
+    CHECK(marks[3].empty());
+    CHECK_FALSE(early.over());
+    next.answer_kafka();
+    next.written();
+    CHECK(early.completions == 1);
+    CHECK(on->rows.empty());
+    CHECK(next.to_memory.empty());
+}
+
+TEST_CASE("a spool that another process has fails the start, and says so") {
+    const auto on = std::make_shared<disk>();
+    on->locked = true;
+    file_bench bench(kept_on(on));
+    bench.start();
+    bench.written();
+    CHECK(bench.started.times == 1);
+    CHECK(bench.started.ec == errc::store_failed);
+    CHECK(bench.whole->health().what == state::failed);
+    CHECK(bench.whole->health().why.find("another process") != std::string::npos);
+}
+
+TEST_CASE("what Kafka refuses for good is kept apart in the file") {
+    const auto on = std::make_shared<disk>();
+    file_bench bench(kept_on(on));
+    bench.begin();
+    bench.away();
+    bench.keep("1");
+    bench.written();
+    bench.back();
+    bench.answer_kafka(errc::too_large);
+    bench.written();
+    CHECK(on->rows.empty());
+    REQUIRE(on->refused.size() == 1);
+    CHECK(bench.whole->health().kept.refused == 1);
+}
+
+TEST_CASE("stopping does not wait for Kafka when the file has everything") {
+    const auto on = std::make_shared<disk>();
+    file_bench bench(kept_on(on));
+    bench.begin();
+    bench.away();
+    bench.keep("1");
+    bench.written();
+    bench.whole->stop(bench.time.now() + 5s, bench.stopped);
+    bench.time.settle();
+    bench.written();
+    CHECK(bench.stopped.times == 1);
+    CHECK(on->rows.size() == 1);
+}
+
+} // namespace spool_in_file_tests
