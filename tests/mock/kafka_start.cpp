@@ -77,6 +77,66 @@ TEST_CASE("a group that crashes before its first commit goes on where it began")
     CHECK(again.close());
 }
 
+namespace {
+
+const std::vector<rd_kafka_resp_err_t> loading{
+    RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+    RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_NOT_COORDINATOR};
+
+} // namespace
+
+TEST_CASE("a coordinator that still loads has not lost what the group committed") {
+    scene here(1, from_the_latest());
+    {
+        stream_driver in(here.bus->get(), {"orders"});
+        REQUIRE(in.until([&] { return in.assigned.size() == 1; }));
+        here.publish(0, 10);
+        REQUIRE(in.until([&] { return in.seen.size() == 10; }));
+        REQUIRE_FALSE(in.commit({{{detail::intern("orders"), 0}, 4, {}}}));
+        in.crash();
+    }
+    here.cluster.push_errors(kafka_request::offset_fetch, loading);
+    stream_driver again(here.bus->get(), {"orders"});
+    REQUIRE(again.until([&] { return again.seen.size() >= 6; }));
+    CHECK(again.seen.front().offset == 4);
+    CHECK(again.close());
+}
+
+TEST_CASE("a group whose coordinator still loads remembers where it began, too") {
+    scene here(2, from_the_latest());
+    here.publish(0, 10);
+    here.cluster.push_errors(kafka_request::offset_fetch, loading);
+    {
+        stream_driver in(here.bus->get(), {"orders"});
+        in.reading = false;
+        REQUIRE(in.until([&] { return in.assigned.size() == 2; }));
+        in.crash();
+    }
+    here.cluster.clear_errors(kafka_request::offset_fetch);
+    here.publish(10, 20);
+    stream_driver again(here.bus->get(), {"orders"});
+    REQUIRE(again.until([&] { return again.seen.size() >= 10; }));
+    CHECK(std::stoi(again.seen.front().payload) >= 10);
+    CHECK(again.close());
+}
+
+TEST_CASE("an outage that is longer than the session repeats what was not committed, no more") {
+    scene here(1);
+    here.publish(0, 10);
+    stream_driver in(here.bus->get(), {"orders"});
+    REQUIRE(in.until([&] { return in.seen.size() == 10; }));
+    REQUIRE_FALSE(in.commit({{{detail::intern("orders"), 0}, 7, {}}}));
+    here.cluster.down();
+    REQUIRE(in.until([&] { return in.signals.back() == signal::lost; }));
+    here.cluster.up();
+    REQUIRE(in.until([&] { return in.seen.size() >= 13; }));
+    CHECK(in.seen.at(10).offset == 7);
+    here.publish(10, 11);
+    REQUIRE(in.until([&] { return in.seen.back().payload == "10"; }));
+    CHECK(in.seen.size() == 14);
+    CHECK(in.close());
+}
+
 TEST_CASE("a handler over Kafka with a fallback is ready when Kafka brings what is published") {
     mock_cluster cluster;
     cluster.create_topic("orders", 4);

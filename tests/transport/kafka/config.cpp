@@ -44,6 +44,7 @@ TEST_CASE("the defaults lose nothing and wait for nothing") {
     CHECK(property(in.get(), "enable.auto.commit") == "false");
     CHECK(property(in.get(), "enable.auto.offset.store") == "false");
     CHECK(property(in.get(), "isolation.level") == "read_committed");
+    CHECK(property(in.get(), "topic.metadata.refresh.interval.ms") == "10000");
     CHECK(property(in.get(), "auto.offset.reset") == "smallest"); // librdkafka's word for earliest
     CHECK(property(in.get(), "partition.assignment.strategy") == "cooperative-sticky");
     CHECK(property(in.get(), "group.id") == "cobus");

@@ -77,7 +77,7 @@ using properties = std::map<std::string, std::string>;
         {"reconnect.backoff.ms", "100"},
         {"reconnect.backoff.max.ms", "1000"}, // back within a second of the broker
         {"retry.backoff.ms", "100"},
-        {"topic.metadata.refresh.interval.ms", "60000"},
+        {"topic.metadata.refresh.interval.ms", "10000"}, // new partitions are found by then
         {"log.connection.close", "false"},
         {"enable.metrics.push", "false"}, // 2.5.0 to 2.5.2 may abort on it
     };

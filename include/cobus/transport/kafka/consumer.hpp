@@ -6,13 +6,13 @@
 #include "assignment.hpp"
 #include "client.hpp"
 #include "commit.hpp"
+#include "consumer_trouble.hpp"
 #include "leave.hpp"
+#include "reading.hpp"
 #include "rebalances.hpp"
-#include "received.hpp"
 #include "start_positions.hpp"
 #include "topic_search.hpp"
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +20,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -38,6 +37,9 @@ public:
         : watch_(std::move(watch)),
           gate_(ready),
           first_(first_position(property(conf.get(), "auto.offset.reset"))),
+          // Asking the client would wait for one of its threads.
+          eager_(property(conf.get(), "partition.assignment.strategy").find("cooperative") ==
+                 std::string::npos),
           client_(std::make_shared<client>(role::consumer, std::move(conf),
                                            RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR |
                                                RD_KAFKA_EVENT_REBALANCE |
@@ -46,6 +48,8 @@ public:
           partitions_(client_->get(), gate_),
           rebalances_(client_, partitions_, gate_, first_),
           search_(std::make_shared<topic_search>(gate_)),
+          trouble_(client_, search_, gate_),
+          messages_(partitions_, trouble_),
           keep_alive_(std::make_shared<alarm>(executor, tick_)) {
         rd_kafka_poll_set_consumer(client_->get());
         queue_.reset(rd_kafka_queue_get_consumer(client_->get()));
@@ -67,16 +71,14 @@ public:
             if (const polled told = tell(); told.what != signal::none) {
                 return told;
             }
-            return fetch(room);
+            return messages_.fetch(room);
         } catch (...) { // no memory: nothing is lost, the keep-alive tries again
             return polled();
         }
     }
 
     void give_back(std::span<delivery> finished) noexcept override {
-        for (const delivery& each : finished) {
-            messages_.give_back(*reinterpret_cast<received*>(each.handle));
-        }
+        messages_.give_back(finished);
     }
 
     void hold(const topic_partition& where, bool held) noexcept override {
@@ -104,6 +106,7 @@ public:
     void close(operation& done) noexcept override {
         closing_ = &done;
         close_by_ = clock::now() + close_limit;
+        rebalances_.hurry();
         if (!client_->close(queue_.get())) {
             close_by_ = clock::now();
         }
@@ -136,7 +139,7 @@ private:
     }
 
     void subscribe_to(const interest& wanted) {
-        unwrap_ = wanted.unwrap;
+        messages_.unwrap(wanted.unwrap);
         topics_ = wanted.topics;
         search_->want(topics_, clock::now());
         if (topics_.empty()) {
@@ -153,7 +156,7 @@ private:
         }
         const rd_kafka_resp_err_t code = rd_kafka_subscribe(client_->get(), list.get());
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            fail(code, "the subscription was refused");
+            trouble_.fail(code, "the subscription was refused");
         }
     }
 
@@ -174,13 +177,9 @@ private:
             keep_alive_->set(next_tick_);
         }
         if ((tick || search_->has_news()) && closing_ == nullptr &&
-            search_->look(client_, partitions_, now, is_eager())) {
+            search_->look(client_, partitions_, now, eager_)) {
             subscribe();
         }
-    }
-    [[nodiscard]] auto is_eager() const noexcept -> bool {
-        const char* protocol = rd_kafka_rebalance_protocol(client_->get());
-        return protocol != nullptr && std::string_view(protocol) == "EAGER";
     }
 
     // --- events of the client
@@ -199,7 +198,7 @@ private:
                 committed(event.get());
                 break;
             case RD_KAFKA_EVENT_ERROR:
-                trouble(event.get());
+                trouble_.read(event.get());
                 break;
             case RD_KAFKA_EVENT_FETCH:
                 slipped(event.get());
@@ -231,105 +230,18 @@ private:
             if (operation* done = std::exchange(closing_, nullptr)) {
                 done->completed(*done);
             }
-        } else if (failed_ && !told_failed_) {
-            told_failed_ = true;
+        } else if (const std::error_code failed = trouble_.news()) {
             what.what = signal::failed;
-            what.ec = failed_;
+            what.ec = failed;
         }
         return what;
     }
 
-    void trouble(rd_kafka_event_t* event) {
-        const rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-        const char* reason = rd_kafka_event_error_string(event);
-        std::array<char, 512> words{};
-        if (const rd_kafka_resp_err_t cause =
-                rd_kafka_fatal_error(client_->get(), words.data(), words.size());
-            cause != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            fail(cause, words.data());
-            return;
-        }
-        switch (code) {
-        case RD_KAFKA_RESP_ERR__TRANSPORT:
-        case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-        case RD_KAFKA_RESP_ERR__RESOLVE:
-        case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-        case RD_KAFKA_RESP_ERR__SSL:
-            watch_->error(code, reason);
-            break;
-        default:
-            if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-                search_->missed();
-            }
-            say_once(code, reason);
-            break;
-        }
-    }
-    /// Such as a topic that is missing or forbidden: librdkafka repeats it as long as it lasts.
-    void say_once(rd_kafka_resp_err_t code, std::string_view reason) {
-        if (code != last_said_) {
-            last_said_ = code;
-            const std::string cure = cure_of(code, {}, 0);
-            watch_->log(cure.empty() ? log_level::warning : log_level::error,
-                        "consuming: " + std::string(reason) + (cure.empty() ? "" : "; " + cure));
-        }
-    }
-    void fail(rd_kafka_resp_err_t code, std::string_view reason) {
-        failed_ = code_of(code);
-        watch_->log(log_level::error, "consuming failed: " + std::string(reason));
-        gate_.wake();
-    }
-    [[nodiscard]] static auto words_of(const rd_kafka_message_t& item) -> std::string {
-        return "topic " + std::string(item.rkt != nullptr ? rd_kafka_topic_name(item.rkt) : "?") +
-               ": " + rd_kafka_message_errstr(&item);
-    }
     /// Messages come through the partitions' own queues; here only errors of a partition may come.
     void slipped(rd_kafka_event_t* event) {
         if (const rd_kafka_message_t* item = rd_kafka_event_message_next(event)) {
-            if (item->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-                say_once(item->err, words_of(*item));
-            }
+            trouble_.read(*item);
         }
-    }
-
-    // --- messages
-
-    auto fetch(std::span<delivery> room) -> polled {
-        polled what;
-        if (room.empty()) {
-            return what;
-        }
-        delivery* at = room.data();
-        partitions_.read(room.size(),
-                         [&](source& from, std::size_t most) { return read(from, most, at); });
-        what.count = static_cast<std::size_t>(at - room.data());
-        what.what = what.count > 0 ? signal::messages : signal::none;
-        return what;
-    }
-    auto read(source& from, std::size_t most, delivery*& at) -> std::size_t {
-        std::array<rd_kafka_message_t*, batch> items; // NOLINT: filled below
-        const ssize_t count = rd_kafka_consume_batch_queue(from.queue.get(), 0, items.data(),
-                                                           (std::min)(most, batch));
-        for (ssize_t i = 0; i < count; ++i) {
-            rd_kafka_message_t* item = items[static_cast<std::size_t>(i)];
-            if (item->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-                if (item->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-                    say_once(item->err, words_of(*item));
-                }
-                rd_kafka_message_destroy(item);
-                continue;
-            }
-            const std::int64_t offset = item->offset;
-            received& made = messages_.take(item, from.where.topic, unwrap_);
-            at->content = &made.content;
-            at->where = from.where;
-            at->offset = offset;
-            at->epoch = from.epoch;
-            at->handle = reinterpret_cast<std::uintptr_t>(&made);
-            at->in_process = false;
-            ++at;
-        }
-        return count > 0 ? static_cast<std::size_t>(count) : 0;
     }
 
     // --- commits
@@ -343,19 +255,18 @@ private:
         done->completed(*done);
     }
 
-    static constexpr std::size_t batch = 64;
-
     std::shared_ptr<cluster_watch> watch_;
     stream_gate gate_;
     std::optional<std::int64_t> first_;
+    bool eager_; ///< a rebalance takes all partitions away
     tick_waker tick_{gate_};
     std::shared_ptr<client> client_;
     queue_ptr queue_;
     assignment partitions_;
-    received_list messages_;
-    unwrapping unwrap_ = nullptr;
     rebalances rebalances_;
     std::shared_ptr<topic_search> search_;
+    consumer_trouble trouble_;
+    reading messages_;
     std::vector<const std::string*> topics_; ///< wanted
     bool owes_answer_ = false;               ///< to an `update`
     std::shared_ptr<alarm> keep_alive_;
@@ -366,9 +277,6 @@ private:
     bool closed_ = false;
     bool over_ = false;
     bool left_ = false;
-    std::error_code failed_;
-    bool told_failed_ = false;
-    rd_kafka_resp_err_t last_said_ = RD_KAFKA_RESP_ERR_NO_ERROR;
 };
 
 inline void consumer_stream::commit(std::span<const position> positions, std::uint32_t epoch,

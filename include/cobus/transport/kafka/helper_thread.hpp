@@ -11,8 +11,9 @@
 namespace cobus::detail::kafka {
 
 /// The one thread of this process for calls of librdkafka that may block. It is given nothing of a
-/// user's: no logger, no executor, no message. Lives until the process ends; then it gets one
-/// second for what is left and is leaked deliberately if it is still stuck.
+/// user's: no logger, no executor, no message. It comes with the work and goes when there was none
+/// for a second. When the process ends it gets one second for what is left and is leaked
+/// deliberately if it is still stuck.
 class helper_thread {
 public:
     helper_thread(const helper_thread&) = delete;
@@ -24,11 +25,10 @@ public:
         try {
             helper_thread& self = instance();
             const std::lock_guard lock(self.guard_);
-            if (!self.started_) {
-                std::thread([&self] { self.loop(); }).detach();
-                self.started_ = true;
-            }
             self.work_.push_back(std::move(work));
+            if (!self.started_) {
+                self.start();
+            }
             self.changed_.notify_all();
             return true;
         } catch (...) {
@@ -57,10 +57,23 @@ private:
         return *self;
     }
 
+    void start() {
+        try {
+            std::thread([this] { loop(); }).detach();
+            started_ = true;
+        } catch (...) {
+            work_.pop_back();
+            throw;
+        }
+    }
     void loop() {
+        constexpr std::chrono::seconds patience(1);
         std::unique_lock lock(guard_);
         for (;;) {
-            changed_.wait(lock, [this] { return !work_.empty(); });
+            if (!changed_.wait_for(lock, patience, [this] { return !work_.empty(); })) {
+                started_ = false;
+                return;
+            }
             std::function<void()> next = std::move(work_.front());
             work_.pop_front();
             busy_ = true;

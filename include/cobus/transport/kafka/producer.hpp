@@ -202,7 +202,7 @@ private:
             publish_node& node = refusals_.read(session_->get(), report, *watch_);
             // Reports of the end may come before the event that tells of it.
             report.err != RD_KAFKA_RESP_ERR_NO_ERROR ? look_for_end() : limit_.worked();
-            if (renewing_.load() && !gave_up_ && !under_way_.closed() &&
+            if (renewing_.load() && !replaced_ && !gave_up_ && !under_way_.closed() &&
                 goes_again(report, node.when_away)) {
                 node.ec.clear();
                 back_.push(node);

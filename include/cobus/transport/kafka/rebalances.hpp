@@ -41,6 +41,15 @@ public:
         }
     }
 
+    /// The stream closes: where partitions begin matters no more.
+    void hurry() noexcept {
+        for (const rebalance& each : waiting_) {
+            if (each.start) {
+                each.start->hurry();
+            }
+        }
+    }
+
     void add(event_ptr event) {
         rebalance made;
         made.epoch = ++epoch_;

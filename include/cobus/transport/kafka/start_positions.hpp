@@ -8,6 +8,7 @@
 #include "handle.hpp"
 #include "helper_thread.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -17,6 +18,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -36,8 +38,9 @@ namespace cobus::detail::kafka {
 /// it is looked up and committed before the first message is read: from then on nothing that is
 /// published is missed, also by a group that starts at the latest and crashes before it commits.
 ///
-/// librdkafka only has blocking calls for this, so the helper thread makes them. What cannot be
-/// found out in time is left to librdkafka.
+/// librdkafka only has blocking calls for this, so the helper thread makes them, again and again
+/// while the cluster cannot answer: a coordinator that is away or still loads has lost nothing, and
+/// librdkafka would begin where a new group begins. What is refused for good is left to librdkafka.
 class start_positions : public std::enable_shared_from_this<start_positions> {
 public:
     start_positions(partition_list_ptr partitions, stream_gate& gate) noexcept
@@ -46,9 +49,13 @@ public:
     /// Begins; the gate is woken when it is `known`.
     void find(std::shared_ptr<client> of, std::int64_t first) noexcept {
         const bool runs =
-            helper_thread::run([self = shared_from_this(), of = std::move(of), first] {
-                self->look_up(*of, first);
-                self->tell();
+            helper_thread::run([self = shared_from_this(), of = std::move(of), first]() mutable {
+                if (self->look_up(*of, first) || !self->is_wanted()) {
+                    self->tell();
+                    return;
+                }
+                std::this_thread::sleep_for(pause);
+                self->find(std::move(of), first); // behind what others want of the thread
             });
         if (!runs) {
             tell();
@@ -65,25 +72,41 @@ public:
     [[nodiscard]] auto committed() const noexcept -> std::span<const position> {
         return committed_;
     }
+    /// What is not known by now is not wanted any more.
+    void hurry() noexcept { hurried_.store(true, std::memory_order_relaxed); }
     /// The gate is going.
     void silence() noexcept {
+        hurry();
         const std::lock_guard lock(guard_);
         gate_ = nullptr;
     }
 
 private:
-    static constexpr std::chrono::milliseconds limit{3000};
-    static constexpr int limit_ms = static_cast<int>(limit.count());
+    static constexpr int limit_ms = 1000; ///< of one call; others wait for the thread
+    static constexpr std::chrono::milliseconds pause{50};
 
-    void look_up(client& of, std::int64_t first) noexcept {
-        const partition_list_ptr fresh = never_committed(of, first);
-        if (!fresh || fresh->cnt == 0 ||
-            rd_kafka_offsets_for_times(of.get(), fresh.get(), limit_ms) !=
-                RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return;
+    /// False: to be tried again.
+    [[nodiscard]] auto look_up(client& of, std::int64_t first) noexcept -> bool {
+        const partition_list_ptr all(rd_kafka_topic_partition_list_copy(partitions_.get()));
+        if (const auto code = rd_kafka_committed(of.get(), all.get(), limit_ms);
+            code != RD_KAFKA_RESP_ERR_NO_ERROR || any_passes(*all)) {
+            return !passes(code) && !any_passes(*all);
         }
-        const partition_list_ptr found(rd_kafka_topic_partition_list_new(fresh->cnt));
-        for (const auto& each : std::span(fresh->elems, static_cast<std::size_t>(fresh->cnt))) {
+        committed_.clear();
+        const partition_list_ptr fresh = never_committed(of, *all, first);
+        if (fresh->cnt == 0) {
+            return true;
+        }
+        if (const auto code = rd_kafka_offsets_for_times(of.get(), fresh.get(), limit_ms);
+            code != RD_KAFKA_RESP_ERR_NO_ERROR || any_passes(*fresh)) {
+            return !passes(code) && !any_passes(*fresh);
+        }
+        begin_at(of, *fresh);
+        return true;
+    }
+    void begin_at(client& of, const rd_kafka_topic_partition_list_t& fresh) noexcept {
+        const partition_list_ptr found(rd_kafka_topic_partition_list_new(fresh.cnt));
+        for (const auto& each : std::span(fresh.elems, static_cast<std::size_t>(fresh.cnt))) {
             if (each.err == RD_KAFKA_RESP_ERR_NO_ERROR && each.offset >= 0) {
                 rd_kafka_topic_partition_list_add(found.get(), each.topic, each.partition)->offset =
                     each.offset;
@@ -96,25 +119,54 @@ private:
         }
     }
     /// Those that the group has no position for, with what to ask for in its place.
-    [[nodiscard]] auto never_committed(client& of, std::int64_t first) noexcept
-        -> partition_list_ptr {
-        const partition_list_ptr all(rd_kafka_topic_partition_list_copy(partitions_.get()));
-        if (rd_kafka_committed(of.get(), all.get(), limit_ms) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return nullptr;
-        }
-        partition_list_ptr fresh(rd_kafka_topic_partition_list_new(all->cnt));
-        for (const auto& each : std::span(all->elems, static_cast<std::size_t>(all->cnt))) {
+    [[nodiscard]] auto never_committed(client& of, const rd_kafka_topic_partition_list_t& all,
+                                       std::int64_t first) noexcept -> partition_list_ptr {
+        partition_list_ptr fresh(rd_kafka_topic_partition_list_new(all.cnt));
+        for (const auto& each : std::span(all.elems, static_cast<std::size_t>(all.cnt))) {
             if (each.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
                 continue;
             }
             if (each.offset < 0) {
                 rd_kafka_topic_partition_list_add(fresh.get(), each.topic, each.partition)->offset =
                     first;
-            } else if (each.metadata_size > 0) {
+                continue;
+            }
+            rd_kafka_topic_partition_list_set_offset(partitions_.get(), each.topic, each.partition,
+                                                     each.offset);
+            if (each.metadata_size > 0) {
                 remember(of, each);
             }
         }
         return fresh;
+    }
+    /// Whether asking again helps. Not what is unknown here: it might be repeated for ever.
+    [[nodiscard]] static auto passes(rd_kafka_resp_err_t code) noexcept -> bool {
+        switch (code) {
+        case RD_KAFKA_RESP_ERR__TRANSPORT:
+        case RD_KAFKA_RESP_ERR__TIMED_OUT:
+        case RD_KAFKA_RESP_ERR__WAIT_COORD:
+        case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+        case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+        case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
+        case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+        case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+        case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+        case RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT:
+        case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+        case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+        case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
+            return true;
+        default:
+            return false;
+        }
+    }
+    [[nodiscard]] static auto any_passes(const rd_kafka_topic_partition_list_t& of) noexcept
+        -> bool {
+        return std::ranges::any_of(std::span(of.elems, static_cast<std::size_t>(of.cnt)),
+                                   [](const auto& each) { return passes(each.err); });
+    }
+    [[nodiscard]] auto is_wanted() const noexcept -> bool {
+        return !hurried_.load(std::memory_order_relaxed);
     }
     /// Keeps the metadata, unless it tells of offsets that the partition does not have: then the
     /// topic was made anew, and what it has was never handled.
@@ -162,6 +214,7 @@ private:
     partition_list_ptr partitions_;
     std::vector<position> committed_;
     std::atomic<bool> known_{false};
+    std::atomic<bool> hurried_{false};
     std::mutex guard_;
     stream_gate* gate_;
 };

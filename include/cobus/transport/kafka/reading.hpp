@@ -1,0 +1,76 @@
+#pragma once
+
+#include "../transport.hpp"
+#include "assignment.hpp"
+#include "consumer_trouble.hpp"
+#include "received.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace cobus::detail::kafka {
+
+/// Takes messages out of the partitions' queues, fairly, and gets them back.
+class reading {
+public:
+    reading(assignment& from, consumer_trouble& trouble) noexcept
+        : from_(&from), trouble_(&trouble) {}
+
+    /// From now on structured CloudEvents are taken apart with this.
+    void unwrap(unwrapping with) noexcept { unwrap_ = with; }
+
+    auto fetch(std::span<delivery> room) -> polled {
+        polled what;
+        if (room.empty()) {
+            return what;
+        }
+        delivery* at = room.data();
+        from_->read(room.size(),
+                    [&](source& from, std::size_t most) { return read(from, most, at); });
+        what.count = static_cast<std::size_t>(at - room.data());
+        what.what = what.count > 0 ? signal::messages : signal::none;
+        return what;
+    }
+    void give_back(std::span<delivery> finished) noexcept {
+        for (const delivery& each : finished) {
+            messages_.give_back(*reinterpret_cast<received*>(each.handle));
+        }
+    }
+
+private:
+    static constexpr std::size_t batch = 64;
+
+    auto read(source& from, std::size_t most, delivery*& at) -> std::size_t {
+        std::array<rd_kafka_message_t*, batch> items; // NOLINT: filled below
+        const ssize_t count = rd_kafka_consume_batch_queue(from.queue.get(), 0, items.data(),
+                                                           (std::min)(most, batch));
+        for (ssize_t i = 0; i < count; ++i) {
+            rd_kafka_message_t* item = items[static_cast<std::size_t>(i)];
+            if (item->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+                trouble_->read(*item);
+                rd_kafka_message_destroy(item);
+                continue;
+            }
+            const std::int64_t offset = item->offset;
+            received& made = messages_.take(item, from.where.topic, unwrap_);
+            at->content = &made.content;
+            at->where = from.where;
+            at->offset = offset;
+            at->epoch = from.epoch;
+            at->handle = reinterpret_cast<std::uintptr_t>(&made);
+            at->in_process = false;
+            ++at;
+        }
+        return count > 0 ? static_cast<std::size_t>(count) : 0;
+    }
+
+    assignment* from_;
+    consumer_trouble* trouble_;
+    received_list messages_;
+    unwrapping unwrap_ = nullptr;
+};
+
+} // namespace cobus::detail::kafka
