@@ -46,7 +46,10 @@ class Cluster:
                       "INTERNAL:PLAINTEXT", "inter.broker.listener.name=INTERNAL",
                       "auto.create.topics.enable=false",
                       # A busy machine must not look like a dead broker.
-                      "broker.session.timeout.ms=5000", "broker.heartbeat.interval.ms=500"):
+                      "broker.session.timeout.ms=9000", "broker.heartbeat.interval.ms=1000",
+                      "controller.quorum.fetch.timeout.ms=6000",
+                      "controller.quorum.election.timeout.ms=3000",
+                      "controller.quorum.request.timeout.ms=6000"):
             command += ["--property", named]
         with open(self.folder / f"broker-{broker}.err", "ab") as errors:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors,
