@@ -205,6 +205,25 @@ TEST_CASE("a broker that hangs up at the first request, time after time, refuses
     link.answered(at(201ms));
     CHECK(link.state().what == cobus::link::up);
 }
+TEST_CASE(
+    "brokers that are killed at once hang up on each connection, which is no refusal for good") {
+    link_tracker link(3, 3000ms);
+    link.started(at(0ms));
+    for (const char* const name : {"a", "b", "c"}) {
+        link.broker(to(name), "UP", at(0ms));
+    }
+    const auto before = at(-1ms); // on connections that stood by nothing was asked
+    for (const char* const name : {"a", "b", "c"}) {
+        link.broker(to(name), "DOWN", at(1ms), before);
+        link.error(refused, "Disconnected");
+    }
+    CHECK(link.state().what == cobus::link::down);
+    CHECK(link.state().cause == condition::retryable);
+    link.broker(to("a"), "DOWN", at(100ms), before); // refused to connect
+    link.broker(to("a"), "UP", at(200ms), before);
+    link.broker(to("a"), "DOWN", at(201ms), before); // killed again on its way up
+    CHECK(link.state().cause == condition::retryable);
+}
 TEST_CASE("a refusal for good is told although the link was down before") {
     link_tracker link = connected();
     link.broker(to("a"), "DOWN", at(1ms));

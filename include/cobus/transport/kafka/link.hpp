@@ -53,7 +53,7 @@ public:
         } else if (told == "UP") {
             phases_[which] = phase::up;
             up_since_[which] = now;
-            if (hung_up_ == 0) {
+            if (hung_up_.empty()) {
                 answered(now);
             }
         } else if (told == "DOWN") {
@@ -61,7 +61,9 @@ public:
             const bool was_up = last == phase::up;
             last = was_up && replied >= up_since_[which] ? phase::closed : phase::refused;
             if (was_up && last == phase::refused) {
-                hung_up();
+                hung_up(which);
+            } else if (!was_up) {
+                hung_up_.erase(which); // there is nobody that could want anything
             }
             refused(now);
         } else {
@@ -72,7 +74,7 @@ public:
     /// An error event: the cause, should it come to that. `detail` says it in words.
     void error(std::error_code cause, std::string detail) {
         fresh_cause_ = true;
-        if (hung_up_ < for_good) {
+        if (!unwanted_) {
             cause_ = cause;
             detail_ = std::move(detail);
         }
@@ -93,7 +95,8 @@ public:
     void answered(clock::time_point now) {
         last_answer_ = now;
         fresh_cause_ = false;
-        hung_up_ = 0;
+        hung_up_.clear();
+        unwanted_ = false;
         decide_soon_.reset();
         lost_by_.reset();
         for (auto& [which, last] : phases_) {
@@ -109,6 +112,7 @@ public:
         const auto its = [client](const auto& each) { return each.first.client == client; };
         std::erase_if(phases_, its);
         std::erase_if(up_since_, its);
+        std::erase_if(hung_up_, its);
     }
 
     /// The client is beyond repair.
@@ -153,9 +157,10 @@ private:
     static constexpr unsigned for_good = 2;
 
     /// A broker shook hands and closed the connection at the first request, as one does that wants
-    /// credentials and gets none. One that is stopping does so once.
-    void hung_up() {
-        if (++hung_up_ >= for_good) {
+    /// credentials and gets none. One that is stopping does so once, and then refuses to connect.
+    void hung_up(const connection& which) {
+        if (++hung_up_[which] >= for_good) {
+            unwanted_ = true;
             fresh_cause_ = true;
             cause_ = errc::not_authorized;
             detail_ = "the broker answers no request and closes the connection; check "
@@ -238,7 +243,8 @@ private:
     std::string detail_ = "no broker answers; check that Kafka runs there and can be reached, and "
                           "security.protocol";
     std::map<connection, clock::time_point> up_since_;
-    unsigned hung_up_ = 0; ///< times in a row
+    std::map<connection, unsigned> hung_up_; ///< times in a row
+    bool unwanted_ = false;                  ///< by all that is known, for good
 };
 
 } // namespace cobus::detail::kafka
