@@ -193,6 +193,21 @@ public:
         data_.drain_limit = positive("drain_limit", limit);
         return *this;
     }
+    /// How long events wait in each of the retry topics of handlers that want such
+    /// (`handler_options::retry_topics`), one topic for each delay. Unless set: a minute, ten
+    /// minutes, an hour. Drain a topic before its delay is left out.
+    auto retry_topics(std::vector<std::chrono::milliseconds> delays) -> settings& {
+        constexpr std::size_t most = 16;
+        for (std::chrono::milliseconds& each : delays) {
+            each = positive("retry_topics", each);
+        }
+        if (delays.size() > most) {
+            data_.problems.add("retry_topics", "at most 16 delays");
+            delays.resize(most);
+        }
+        data_.retry_delays = std::move(delays);
+        return *this;
+    }
     /// A dead letter that its topic refuses for good, as without permission, is written to that
     /// file, a line of JSON each, and counts as acknowledged. Unless set it is tried again for
     /// ever, and its partition stops at the limit of unfinished messages.
@@ -256,6 +271,10 @@ public:
     [[nodiscard]] auto concurrency() const noexcept -> std::size_t { return data_.concurrency; }
     [[nodiscard]] auto drain_limit() const noexcept -> std::chrono::milliseconds {
         return data_.drain_limit;
+    }
+    [[nodiscard]] auto retry_topics() const noexcept
+        -> const std::vector<std::chrono::milliseconds>& {
+        return data_.retry_delays;
     }
     [[nodiscard]] auto park_dead_letters() const noexcept -> const std::string& {
         return data_.park_dead_letters;

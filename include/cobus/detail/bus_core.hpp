@@ -13,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -84,10 +85,12 @@ public:
         life_.ask_to_stop();
         wake();
     }
-    void send(message_ptr content, policy when_away, internal_send& who) override {
+    void send(message_ptr content, policy when_away, internal_send& who,
+              std::int32_t partition) override {
         publish_op* op = publisher_.make();
         op->content = std::move(content);
         op->when_away = when_away;
+        op->partition = partition;
         auto* waiting = pool_new<internal_waiter>(who);
         (void)publisher_.attach(*op, *waiting); // nothing can have ended yet
         if (publisher_.submit(*op, true) == taken::done) {
@@ -168,6 +171,7 @@ private:
         made.drain = how.drain_limit();
         made.observer = how.observer().get();
         made.honour_marks = how.honours_marks();
+        made.retry_delays = how.retry_topics();
         made.park = how.park_dead_letters();
         return made;
     }

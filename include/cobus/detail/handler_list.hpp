@@ -1,7 +1,10 @@
 #pragma once
 
 #include "../dispatch/registration.hpp"
+#include "../dispatch/retry_message.hpp"
 #include "../error.hpp"
+#include "../transport/transport.hpp"
+#include "intern.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -9,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -89,6 +93,25 @@ public:
                 if (!each->closing &&
                     std::find(wanted.begin(), wanted.end(), topic) == wanted.end()) {
                     wanted.push_back(topic);
+                }
+            }
+        }
+        return wanted;
+    }
+    /// The retry topics of those that want such.
+    [[nodiscard]] auto companions(std::string_view group, std::size_t tiers) const
+        -> std::vector<companion> {
+        std::vector<companion> wanted;
+        for (const auto& each : known_) {
+            if (each->closing || !each->options().retry_topics()) {
+                continue;
+            }
+            for (const std::string* topic : each->topics()) {
+                for (std::size_t i = 0; i < tiers && may_have_retry_topic(*topic); ++i) {
+                    const companion made{topic, intern(retry_topic_of(group, *topic, i))};
+                    if (std::find(wanted.begin(), wanted.end(), made) == wanted.end()) {
+                        wanted.push_back(made);
+                    }
                 }
             }
         }

@@ -230,8 +230,10 @@ private:
 
     /// Tells the transport which topics are wanted now.
     void announce() {
-        interest wanted{options_->group_id, handlers_.topics(), handlers_.unwrap()};
-        if (wanted.topics == announced_.topics && wanted.unwrap == announced_.unwrap) {
+        interest wanted{options_->group_id, handlers_.topics(), handlers_.unwrap(),
+                        handlers_.companions(options_->group_id, dispatcher_->retry_tiers())};
+        if (wanted.topics == announced_.topics && wanted.unwrap == announced_.unwrap &&
+            wanted.companions == announced_.companions) {
             return;
         }
         announced_ = wanted;

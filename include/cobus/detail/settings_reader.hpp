@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace cobus::detail {
 
@@ -28,6 +29,8 @@ struct settings_data {
     spool_maker make_spool;
     spool_place spool;
     std::string park_dead_letters;
+    std::vector<std::chrono::milliseconds> retry_delays{
+        std::chrono::minutes(1), std::chrono::minutes(10), std::chrono::hours(1)};
     std::map<std::string, std::string, std::less<>> topics; ///< this bus's names by the contracts'
     problem_list problems;
     std::optional<bool> ssl;

@@ -57,7 +57,7 @@ public:
     }
     [[nodiscard]] auto offset() const noexcept -> std::int64_t { return run_->of->from.offset; }
     /// 1 for the first try.
-    [[nodiscard]] auto attempt() const noexcept -> unsigned { return run_->attempt; }
+    [[nodiscard]] auto attempt() const noexcept -> unsigned { return run_->tried + run_->attempt; }
     /// True when the event came from this process and not through Kafka.
     [[nodiscard]] auto in_process() const noexcept -> bool { return run_->of->from.in_process; }
     [[nodiscard]] auto handler() const noexcept -> std::string_view {

@@ -42,7 +42,8 @@ inline constexpr std::string_view only_header = "cobus-only";
 [[nodiscard]] inline auto why_dead(const job& failed) -> std::string {
     return "handler '" + failed.handler->name() + "' gave up on " +
            std::string(failed.of->from.content->type()) + " at " + place_of(failed) + " after " +
-           std::to_string(failed.attempt) + (failed.attempt == 1 ? " try: " : " tries: ") +
+           std::to_string(failed.tried + failed.attempt) +
+           (failed.tried + failed.attempt == 1 ? " try: " : " tries: ") +
            std::string(failed.ended.reason());
 }
 
@@ -125,6 +126,10 @@ inline void point_to_payload(message& original, message& letter) {
     }
     if (failed.form < letter_form::no_headers) {
         letter->headers() = original.headers();
+        for (const std::string_view own : {"handler", "origin", "tries", "due", "by", "number",
+                                           "type"}) { // of a retry topic, where it has been
+            letter->headers().erase(std::string("cobus-retry-").append(own));
+        }
     }
     const auto say = [&letter](std::string_view name, std::string_view value) {
         letter->headers().set(name, value.substr(0, longest));
@@ -136,7 +141,7 @@ inline void point_to_payload(message& original, message& letter) {
     say("cobus-dlq-offset", std::to_string(failed.of->from.offset));
     say("cobus-dlq-group", group);
     say("cobus-dlq-handler", failed.handler->name());
-    say("cobus-dlq-attempts", std::to_string(failed.attempt));
+    say("cobus-dlq-attempts", std::to_string(failed.tried + failed.attempt));
     char time[iso_time_size];
     say("cobus-dlq-time", {time, static_cast<std::size_t>(put_iso_time(when, time) - time)});
     if (!original.type().empty()) { // where the wire has no place for it

@@ -36,10 +36,12 @@ public:
     void lose(stream& from, const polled& what) {
         partitions_->each(what.partitions, [this](partition_state& each) { abandon(each); });
         runner_->cancel_abandoned();
-        partitions_->drop_if([&what](const partition_state& each) {
+        const auto gone = [&what](const partition_state& each) {
             return std::find(what.partitions.begin(), what.partitions.end(), each.where) !=
                    what.partitions.end();
-        });
+        };
+        runner_->retries().leave(gone);
+        partitions_->drop_if(gone);
         from.settled(what.epoch);
     }
     /// Gives revoked partitions up once their handlers have ended, or had their time.
@@ -107,6 +109,7 @@ private:
             });
             runner_->cancel_abandoned();
         }
+        runner_->retries().leave(going);
         partitions_->drop_if(going);
         return true;
     }

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -59,9 +60,13 @@ public:
     /// A handler is going: what waits for it counts as done by it.
     void drop_handler(registration& gone) {
         runner_.drop_waiting([&gone](const job& each) { return each.handler == &gone; });
+        runner_.retries().forget(gone);
         give_back();
     }
     [[nodiscard]] auto runs() noexcept -> runner& { return runner_; }
+    [[nodiscard]] auto retry_tiers() const noexcept -> std::size_t {
+        return limits_.retry_delays.size();
+    }
     /// From any thread.
     [[nodiscard]] auto dead_letters() const -> dead_letter_health { return runner_.dead_letters(); }
 
@@ -139,7 +144,7 @@ public:
             while (each.records != nullptr) {
                 record& item = *each.records;
                 each.unlink(item);
-                back_.push_back(item.from);
+                back_.push_back(item.delivered());
                 erase(item);
             }
         });
@@ -154,7 +159,8 @@ private:
 
     auto poll() -> bool {
         for (int i = 0; i < polls_per_run; ++i) {
-            const bool fetch = records_ < limits_.total && may_fetch();
+            const bool fetch =
+                records_ - runner_.retries().waiting() < limits_.total && may_fetch();
             const polled got = stream_->poll(std::span(room_).first(fetch ? batch : 0));
             dry_ = fetch && got.what == signal::none;
             if (got.what == signal::none) {
@@ -184,6 +190,9 @@ private:
             partitions_.assign(got.partitions, got.epoch, got.committed);
             assigned_ = true;
             stream_->settled(got.epoch);
+            runner_.retries().assigned(partitions_, got.partitions, got.epoch,
+                                       [this](partition_state& each) { hold(each); });
+            host_->wake();
             return true;
         case signal::revoked:
             departures_.begin(got, leave_limit());
@@ -211,11 +220,15 @@ private:
             back_.push_back(from);
             return;
         }
-        const match_table::handlers& wanted = matches_.find(*from.content, *host_);
         if (back_.size() + records_ >= back_.capacity()) { // so that ending needs no memory
             back_.reserve(2 * (back_.size() + records_) + batch);
         }
         const watermark::ticket ticket = partition->mark.begin(from.offset);
+        if (retry_topics::is_retry(*partition)) {
+            admit_waiting(from, *partition, ticket);
+            return;
+        }
+        const match_table::handlers& wanted = matches_.find(*from.content, *host_);
         if (wanted.empty() || partition->before.contains(from.offset)) { // not ours, or done before
             finish(*partition, ticket, *from.content, true);
             back_.push_back(from);
@@ -230,6 +243,46 @@ private:
         runner_.begin(*item, wanted);
     }
 
+    /// From a retry partition: a message that waits to be handled as one of the partition that it
+    /// comes from.
+    void admit_waiting(const delivery& from, partition_state& at, watermark::ticket ticket) {
+        retry_topics& retries = runner_.retries();
+        std::optional<retry_tag> tag;
+        if (retries.is_barrier(from, at)) {
+            host_->wake();
+        } else if (state_ == phase::open && !at.before.contains(from.offset)) {
+            tag = retries.read(from, at);
+        }
+        const topic_partition& main = at.lot->main->where;
+        registration* const handler = tag ? matches_.named(tag->handler, main.topic) : nullptr;
+        if (handler == nullptr) {
+            if (tag) {
+                host_->log(log_level::warning,
+                           "a message waits in '" + *at.where.topic + "' for the handler '" +
+                               std::string(tag->handler) + "', which is not there: it is done");
+            }
+            finish(at, ticket, *from.content, true);
+            back_.push_back(from);
+            return;
+        }
+        record* item = make_record(1, from, at, ticket);
+        item->visit = std::make_unique<retry_visit>();
+        item->visit->real = from;
+        item->from.where = main;
+        item->from.offset = tag->origin;
+        item->from.content->topic(main.topic);
+        if (const auto type = from.content->headers().get("cobus-retry-type")) {
+            item->from.content->type(*type);
+        }
+        at.link(*item);
+        ++records_;
+        if (at.in_flight >= limits_.retries) {
+            hold(at);
+        }
+        expect(*item, 0, *handler);
+        retries.add(*item, *tag);
+    }
+
     void finished(record& item) override {
         partition_state& partition = *item.partition;
         if (!item.abandoned && !partition.gone) {
@@ -238,7 +291,7 @@ private:
         partition.unlink(item);
         --records_;
         loosen(partition);
-        back_.push_back(item.from);
+        back_.push_back(item.delivered());
         erase(item);
         if (partition.gone) {
             partitions_.sweep();
@@ -249,6 +302,7 @@ private:
         item.partition->stopped = true;
         hold(*item.partition);
     }
+    void may_go_on(partition_state& which) override { loosen(which); }
     void hold(partition_state& partition) {
         if (!partition.held && stream_ != nullptr) {
             partition.held = true;
@@ -257,7 +311,9 @@ private:
     }
     /// Lets a held partition go on, if nothing speaks against it any more.
     void loosen(partition_state& partition) {
-        if (partition.held && partition.may_go_on(limits_.partition / 2) && stream_ != nullptr) {
+        const std::size_t most =
+            retry_topics::is_retry(partition) ? limits_.retries : limits_.partition;
+        if (partition.held && partition.may_go_on(most / 2) && stream_ != nullptr) {
             partition.held = false;
             stream_->hold(partition.where, false);
         }

@@ -84,6 +84,12 @@ public:
         identity_ = std::move(id);
         return std::move(*this);
     }
+    /// What failed beyond its tries waits in the topics of `settings::retry_topics` before it goes
+    /// to the dead letters, and later events of its key behind it. Events need a codec for that.
+    auto retry_topics(bool wanted = true) && -> handler_options&& {
+        retry_topics_ = wanted;
+        return std::move(*this);
+    }
     /// For `on_batch`: a batch has `count` events, or fewer when `within` has passed since its
     /// first came. Default 100 and 200 ms.
     auto batch(std::size_t count, std::chrono::milliseconds within) && -> handler_options&& {
@@ -125,6 +131,7 @@ public:
         return identity_;
     }
     [[nodiscard]] auto batch() const noexcept -> const std::optional<batch_size>& { return batch_; }
+    [[nodiscard]] auto retry_topics() const noexcept -> bool { return retry_topics_; }
     [[nodiscard]] auto unknown() const noexcept -> unknown_type { return unknown_; }
 
 private:
@@ -138,6 +145,7 @@ private:
     std::function<std::string(const message&)> identity_;
     std::size_t concurrency_ = 64;
     order order_ = order::by_key;
+    bool retry_topics_ = false;
     unknown_type unknown_ = unknown_type::skip;
 };
 
@@ -153,6 +161,10 @@ inline void check_options(handler_options& how, bool coroutine, bool batches) {
     if (how.batch() && !batches) {
         throw error(errc::bad_settings,
                     "handler '" + how.name() + "' takes single events: use on_batch");
+    }
+    if (batches && how.retry_topics()) {
+        throw error(errc::bad_settings,
+                    "handler '" + how.name() + "' takes batches, which wait in no retry topics");
     }
     if (batches && !how.batch()) {
         const handler_options::batch_size usual;

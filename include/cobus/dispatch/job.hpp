@@ -28,6 +28,7 @@ class registration;
 class worker;
 struct partition_state;
 struct record;
+struct retry_lot;
 
 /// How one run of a handler ended.
 class result {
@@ -136,6 +137,13 @@ struct job {
     bool begun = false;         ///< `local` was asked, and is told when it ends
     bool settled = false;       ///< its handler wants to see the event never again
     local_run* local = nullptr; ///< of an event that is kept for Kafka as well
+    // Of `retry_topics`.
+    unsigned tried = 0;     ///< times that it was tried before it waited there
+    unsigned refusals = 0;  ///< of its writing
+    std::uint8_t tier = 0;  ///< where it goes
+    bool following = false; ///< without having run, behind another of its lane
+    bool diverting = false; ///< it is being written, or was
+    bool passed = false;    ///< a later copy of it waits
     bool in_lane = false; ///< the lane's table knows it: it runs, waits for its turn or for a retry
     // Of `admission`, for handlers that have one.
     bool late = false;      ///< its time limit has passed
@@ -146,6 +154,13 @@ struct job {
     std::chrono::steady_clock::time_point failing_since{}; ///< when the first try failed
     job* queue_next = nullptr;
     result ended;
+};
+
+/// Of a message that waited in a retry topic, and is handled as if it came from its own again.
+struct retry_visit {
+    delivery real;            ///< as it was read
+    std::uint64_t number = 0; ///< of this copy
+    std::chrono::steady_clock::time_point due{};
 };
 
 /// One message until all its handlers are done. Its jobs lie behind it in the same block.
@@ -159,6 +174,12 @@ struct record {
     bool failed = false;        ///< some handler ended without `done` or `skip`
     record* previous = nullptr; ///< in its partition
     record* next = nullptr;
+    std::unique_ptr<retry_visit> visit; ///< null unless it waited in a retry topic
+
+    /// What goes back to the stream.
+    [[nodiscard]] auto delivered() const noexcept -> const delivery& {
+        return visit ? visit->real : from;
+    }
 };
 
 static_assert(sizeof(record) % alignof(job) == 0);
@@ -197,6 +218,8 @@ public:
     virtual void finished(record& item) = 0;
     /// Nothing behind it may be read before it is finished, which it will not be here.
     virtual void stopped(record& item) = 0;
+    /// It is known what waits in its retry topics.
+    virtual void may_go_on(partition_state& which) = 0;
 
 protected:
     record_sink() = default;
@@ -215,6 +238,8 @@ struct partition_state {
     bool map_changed = false;  ///< something finished that no commit has told of
     std::size_t in_flight = 0; ///< records
     bool held = false;
+    bool restoring = false;          ///< until it is known what waits in its retry topics
+    std::shared_ptr<retry_lot> lot;  ///< of it and its retry partitions, or of its partition
     bool stopped = false;            ///< at a message that nobody takes
     bool touched = false;            ///< in the list of those that may have something to commit
     std::uint32_t leave_epoch = 0;   ///< of the revocation, when leaving
@@ -244,7 +269,7 @@ struct partition_state {
     }
     /// Whether more may be read, once it was held.
     [[nodiscard]] auto may_go_on(std::size_t most) const noexcept -> bool {
-        return !gone && !stopped && in_flight <= most;
+        return !gone && !stopped && !restoring && in_flight <= most;
     }
     [[nodiscard]] auto dirty(bool with_map) const noexcept -> bool {
         return mark.committable() > committed || (with_map && map_changed && committed >= 0);

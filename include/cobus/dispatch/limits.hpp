@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <vector>
 
 namespace cobus::detail {
 
@@ -17,7 +18,9 @@ struct dispatch_limits {
     std::chrono::milliseconds drain = std::chrono::seconds(10);
     run_observer* observer = nullptr; ///< told of each run, if there is one
     bool honour_marks = true;         ///< handlers skip what they did while Kafka was away
-    std::string park;                 ///< where dead letters go that are refused for good
+    std::size_t retries = 4096;       ///< the same of one of its retry partitions
+    std::vector<std::chrono::milliseconds> retry_delays; ///< of the tiers of retry topics
+    std::string park; ///< where dead letters go that are refused for good
 };
 
 } // namespace cobus::detail

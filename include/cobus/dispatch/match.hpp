@@ -37,6 +37,15 @@ public:
         }
     }
 
+    /// The handler of that name that reads the topic, or null.
+    [[nodiscard]] auto named(std::string_view name, const std::string* topic) const
+        -> registration* {
+        const auto found = std::ranges::find_if(all_, [&](const registration* each) {
+            return each->name() == name &&
+                   std::ranges::find(each->topics(), topic) != each->topics().end();
+        });
+        return found != all_.end() ? *found : nullptr;
+    }
     /// Valid until the next call.
     [[nodiscard]] auto find(message& content, const dispatch_host& host) -> const handlers& {
         const handlers& all = of_type(content);

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -50,8 +51,9 @@ public:
     /// not suspend to get the next: null when there is none, or not here.
     [[nodiscard]] virtual auto next_job(worker& free) noexcept -> job* = 0;
     virtual void request_stop() noexcept = 0;
-    /// Publishes; `who` hears of it on a later run of the home.
-    virtual void send(message_ptr content, policy when_away, internal_send& who) = 0;
+    /// Publishes, to that partition unless it is −1; `who` hears of it on a later run of the home.
+    virtual void send(message_ptr content, policy when_away, internal_send& who,
+                      std::int32_t partition = -1) = 0;
     virtual void log(log_level level, std::string_view text) noexcept = 0;
     /// Keeps the bus's memory alive for a coroutine of its own.
     [[nodiscard]] virtual auto keep() -> std::shared_ptr<void> = 0;

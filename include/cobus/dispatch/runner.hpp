@@ -3,12 +3,14 @@
 #include "delays.hpp"
 #include "gates.hpp"
 #include "job.hpp"
-#include "lane_of.hpp"
 #include "letters.hpp"
 #include "limits.hpp"
 #include "local_job.hpp"
 #include "next_try.hpp"
+#include "ready_handlers.hpp"
 #include "registration.hpp"
+#include "retry_topics.hpp"
+#include "turns.hpp"
 #include "worker.hpp"
 
 #include <algorithm>
@@ -23,7 +25,7 @@ namespace cobus::detail {
 
 /// Runs handlers: lanes, limits, retries, dead letters. Knows neither streams nor offsets. Home
 /// only.
-class runner final : private letter_writer {
+class runner final : private letter_writer, private retry_client {
 public:
     using clock = std::chrono::steady_clock;
 
@@ -31,36 +33,22 @@ public:
         : host_(&host),
           sink_(&sink),
           observer_(limits.observer),
-          letters_(host, *this, std::move(group), limits.park),
+          letters_(host, *this, group, limits.park),
+          retries_(host, *this, std::move(group), limits.retry_delays),
           most_running_(limits.handlers) {}
     runner(const runner&) = delete;
     auto operator=(const runner&) -> runner& = delete;
 
     void handlers(const std::vector<std::shared_ptr<registration>>& all) {
-        while (registration* each = listed_.pop()) { // one that goes has nothing ready
-            each->listed = false;
-        }
-        handlers_ = all;
+        handlers_.reset(all);
         gated_.reset(all);
-        for (const auto& each : handlers_) {
-            list(*each);
-        }
     }
 
     /// Gives a message to its handlers.
     void begin(record& of, const std::vector<registration*>& handlers) {
         for (std::size_t i = 0; i < handlers.size(); ++i) {
-            job& work = job_of(of, i);
-            work.of = &of;
-            work.handler = handlers[i];
-            work.local = of.from.content->run();
-            ++work.handler->unfinished;
-            if (codec_result made = work.handler->prepare(*of.from.content); !made.ok()) {
-                work.ended = result::undecodable(made.problem());
-                may_begin(work) ? refuse(work) : finish(work);
-            } else {
-                make_ready(work);
-            }
+            expect(of, i, *handlers[i]);
+            launch(job_of(of, i));
         }
     }
 
@@ -74,10 +62,15 @@ public:
         while (job* each = delays_.pop(now)) {
             if (each->lettered) {
                 send_letter(*each);
+            } else if (each->diverting) {
+                retries_.divert(*each);
             } else {
-                make_ready(*each);
+                handlers_.add(*each);
             }
         }
+        retries_.run(
+            now, [this](job& each) { launch(each); },
+            [this](partition_state& which) { sink_->may_go_on(which); });
         run_ready();
     }
     void run_ready() {
@@ -89,8 +82,8 @@ public:
     /// From any thread.
     [[nodiscard]] auto dead_letters() const -> dead_letter_health { return letters_.health(); }
     [[nodiscard]] auto due() const noexcept -> clock::time_point {
-        return (std::min)(delays_.next(),
-                          gated_.due([this](const registration& each) { return may_run(each); }));
+        return (std::min)({delays_.next(), retries_.due(),
+                           gated_.due([this](const registration& each) { return may_run(each); })});
     }
 
     /// A worker is through with its job, and waits for the next.
@@ -107,13 +100,14 @@ public:
     /// otherwise than well takes the longer way: it may need memory, and throw.
     [[nodiscard]] auto next_job(worker& free) noexcept -> job* {
         job* const done = free.current;
-        if (executing_ != done || !done->ended.well() || done->handler->gate != nullptr) {
+        if (executing_ != done || !done->ended.well() || done->handler->gate != nullptr ||
+            done->handler->options().retry_topics()) {
             return nullptr;
         }
         registration& handler = *done->handler;
         executing_ = free.current = nullptr;
         ended(*done);
-        job* const next = may_run(handler) && !handler.closing ? take(handler) : nullptr;
+        job* const next = may_run(handler) && !handler.closing ? next_of(handler) : nullptr;
         if (next != nullptr) {
             executing_ = free.current = next;
             ++running_;
@@ -125,29 +119,31 @@ public:
     /// Finishes, without running them, those that wait and that `unwanted` says.
     template <class Predicate> void drop_waiting(Predicate unwanted) {
         const auto drop = [this](job& each) { finish(each); };
-        for (const auto& handler : handlers_) { // those behind others first: they hold no lane
-            handler->lanes.remove_if(unwanted, drop);
-        }
-        for (const auto& handler : handlers_) {
-            handler->ready.remove_if(unwanted, drop);
-        }
+        handlers_.remove_if(unwanted, drop);
         for (registration* each : gated_) {
             each->gate->remove_if(unwanted, drop);
         }
         delays_.remove_if(unwanted, drop);
+        retries_.remove_if(unwanted, drop);
     }
     /// Asks running handlers of abandoned messages to end.
-    void cancel_abandoned() {
-        for (const auto& handler : handlers_) {
-            handler->cancel([](const job& work) { return work.of->abandoned; });
-        }
-    }
+    void cancel_abandoned() { handlers_.cancel_abandoned(); }
     /// Nothing more will come.
-    void hurry() noexcept { gated_.hurry(); }
+    void hurry() {
+        gated_.hurry();
+        retries_.remove_if(
+            [](const job& each) {
+                each.of->abandoned = true;
+                return true;
+            },
+            [this](job& each) { finish(each); });
+    }
+    [[nodiscard]] auto retries() noexcept -> retry_topics& { return retries_; }
     /// Begins nothing more, not even a dead letter's second try.
     void shut() noexcept {
         shut_ = true;
         letters_.shut();
+        retries_.shut();
     }
 
 private:
@@ -155,54 +151,65 @@ private:
         return running_ < most_running_ && handler.running < handler.options().concurrency();
     }
 
-    void make_ready(job& work) noexcept {
-        work.handler->ready.push(work);
-        list(*work.handler);
-    }
-    void list(registration& handler) noexcept {
-        if (!handler.listed && !handler.ready.empty()) {
-            handler.listed = true;
-            listed_.push(handler);
+    void launch(job& work) {
+        if (codec_result made = work.handler->prepare(*work.of->from.content); !made.ok()) {
+            work.ended = result::undecodable(made.problem());
+            refuse(work);
+        } else {
+            handlers_.add(work);
         }
     }
-    /// The next job that may run; those whose lane is busy are put behind it.
-    [[nodiscard]] auto take(registration& handler) noexcept -> job* {
-        while (job* next = handler.ready.pop()) {
-            if (!next->in_lane && handler.lanes.busy() > 0) { // else no lane can be taken
-                next->lane = lane_of(*next);
-                if (!handler.lanes.enter(*next)) {
-                    continue;
-                }
-            }
-            if (may_begin(*next)) {
-                return next;
-            }
+    [[nodiscard]] auto next_of(registration& handler) noexcept -> job* {
+        job* next = take(handler);
+        while (next != nullptr && !may_begin(*next)) {
             finish(*next);
+            next = take(handler);
         }
-        return nullptr;
+        return next;
+    }
+    /// Whether a job that has its lane may run; else it waits in a retry topic, or did.
+    [[nodiscard]] auto has_turn(job& work) -> bool {
+        if (!work.handler->options().retry_topics()) {
+            return true;
+        }
+        const auto turn = retries_.turn_of(work);
+        if (turn == retry_topics::turn::follow) {
+            keep_lane(work);
+            retries_.divert(work);
+        } else if (turn == retry_topics::turn::pass) {
+            work.passed = true;
+            finish(work);
+        }
+        return turn == retry_topics::turn::run;
+    }
+    [[nodiscard]] auto take_turn(registration& handler) -> job* {
+        job* next = next_of(handler);
+        while (next != nullptr && !has_turn(*next)) {
+            next = next_of(handler);
+        }
+        return next;
     }
 
     /// Handler by handler, so that each has its code and its worker's coroutine at hand for many.
     void run_listed() {
         while (running_ < most_running_) {
-            registration* handler = listed_.pop();
+            registration* handler = handlers_.next();
             if (handler == nullptr) {
                 return;
             }
-            handler->listed = false;
             if (handler->gate != nullptr) {
                 to_gate(*handler);
                 continue;
             }
             while (may_run(*handler)) {
-                job* next = take(*handler);
+                job* next = take_turn(*handler);
                 if (next == nullptr) {
                     break;
                 }
                 execute(*next);
             }
             if (handler->running < handler->options().concurrency()) {
-                list(*handler); // the bus's limit stopped it, not its own
+                handlers_.list(*handler); // the bus's limit stopped it, not its own
             }
         }
     }
@@ -216,12 +223,16 @@ private:
             if (!may_begin(*next)) {
                 finish(*next);
             } else if (next->in_lane) {
-                gate.back(*next, now_);
+                if (has_turn(*next)) {
+                    gate.back(*next, now_);
+                }
             } else if (next->lane = lane_of(*next); gate.in_batches()) {
                 gate.arrive(*next, now_);
             } else if (handler.lanes.enter(*next)) {
                 handler.lanes.keep(*next);
-                gate.arrive(*next, now_);
+                if (has_turn(*next)) {
+                    gate.arrive(*next, now_);
+                }
             }
         }
     }
@@ -237,7 +248,7 @@ private:
                 next.runs ? execute(*next.work) : finish(*next.work);
             }
         }
-        return !listed_.empty() && running_ < most_running_;
+        return !handlers_.empty() && running_ < most_running_;
     }
     /// True: it was a batch, and each of it is judged.
     auto gate_ended(job& work) -> bool {
@@ -282,7 +293,7 @@ private:
     void ended(job& work) {
         --running_;
         --work.handler->running;
-        list(*work.handler); // its limit may have stopped it
+        handlers_.list(*work.handler); // its limit may have stopped it
         if (work.handler->gate == nullptr || !gate_ended(work)) {
             judge(work);
         }
@@ -322,6 +333,8 @@ private:
             ends_here(work, false);
             ++work.attempt;
             delays_.add(*due, work);
+        } else if (worth_trying(work) && retries_.takes(work)) {
+            retries_.divert(work);
         } else {
             send_letter(work);
         }
@@ -339,6 +352,14 @@ private:
         }
     }
     void send_letter(job& work) { letters_.send(work); }
+    void diverted(job& work) override { finish(work); }
+    void divert_later(job& work, std::chrono::seconds wait) override {
+        delays_.add(now_ + wait, work);
+    }
+    void cannot_divert(job& work, std::string why) override {
+        work.ended = result::undecodable(std::move(why));
+        send_letter(work);
+    }
     void letter_over(job& work) override {
         work.settled = !work.of->abandoned;
         finish(work);
@@ -353,6 +374,7 @@ private:
         }
         letters_.forget(work);
         ends_here(work, work.settled);
+        retries_.over(work);
         registration& handler = *work.handler;
         if (in_batches(handler)) {
             work.in_lane = false;
@@ -360,7 +382,7 @@ private:
         }
         if (job* next = handler.lanes.leave(work)) {
             handler.ready.push_front(*next); // it had its turn before those that are there
-            list(handler);
+            handlers_.list(handler);
         }
         --handler.unfinished;
         if (--work.of->unfinished == 0) {
@@ -372,12 +394,12 @@ private:
     record_sink* sink_;
     run_observer* observer_;
     letters letters_;
+    retry_topics retries_;
     std::size_t most_running_;
-    std::vector<std::shared_ptr<registration>> handlers_;
+    ready_handlers handlers_;
     delays<job> delays_;
-    gates gated_;                ///< of them
-    queue<registration> listed_; ///< those with jobs ready, but for those at their own limit
-    job* executing_ = nullptr;   ///< given to a worker that has not yet returned
+    gates gated_;              ///< of them
+    job* executing_ = nullptr; ///< given to a worker that has not yet returned
     queue<worker> inline_ready_;
     clock::time_point now_{};
     std::size_t running_ = 0;

@@ -116,6 +116,14 @@ struct polled {
     std::span<const position> committed{};
 };
 
+/// A topic whose partitions go where the partitions of another go that have the same numbers.
+struct companion {
+    const std::string* of = nullptr;    ///< interned
+    const std::string* topic = nullptr; ///< interned
+
+    friend auto operator==(const companion&, const companion&) -> bool = default;
+};
+
 /// What a group wants to receive.
 struct interest {
     std::string group;
@@ -123,6 +131,11 @@ struct interest {
     /// Takes a structured CloudEvent apart, for transports whose messages may be such; null when no
     /// handler's codec can. The message is unchanged after a failure.
     codec_result (*unwrap)(message&) = nullptr;
+    /// Not subscribed: whoever is assigned a partition of `of` is assigned, by the same signal, the
+    /// one of `topic` with its number, from its beginning if nothing was committed; and they go
+    /// together. A transport may leave those out that it cannot provide; then long retries become
+    /// dead letters.
+    std::vector<companion> companions{};
 };
 
 /// How a stream wants to be used.

@@ -132,8 +132,8 @@ public:
         const auto found = open_.find(&run);
         const std::size_t at = found != open_.end() ? found->second : open(run);
         handling_record& item = handlings_[at];
-        item.runs.push_back({static_cast<handler_run::end>(run.ended.what()), run.attempt,
-                             std::string(run.ended.reason()), wall()});
+        item.runs.push_back({static_cast<handler_run::end>(run.ended.what()),
+                             run.tried + run.attempt, std::string(run.ended.reason()), wall()});
         item.orders.push_back(++order_);
     }
     void over(const cobus::detail::job& run) noexcept override {
@@ -211,6 +211,9 @@ private:
         using kind = cobus::detail::result::kind;
         if (run.of->abandoned || run.ended.what() == kind::cancelled) {
             return handling_state::cancelled;
+        }
+        if (run.diverting) {
+            return handling_state::waiting;
         }
         if (run.lettered) {
             return handling_state::dead;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "../../detail/wake_gate.hpp"
+#include "../transport.hpp"
 #include "topic.hpp"
 
 #include <algorithm>
@@ -21,6 +22,10 @@ struct memory_member {
     [[nodiscard]] auto wants(const std::string* topic) const noexcept -> bool {
         return std::binary_search(topics.begin(), topics.end(), topic, std::less<>());
     }
+    [[nodiscard]] auto takes(const std::string* follower) const noexcept -> bool {
+        return std::any_of(companions.begin(), companions.end(),
+                           [&](const companion& each) { return each.topic == follower; });
+    }
     void call() noexcept {
         attention.store(true, std::memory_order_seq_cst);
         to_wake = true;
@@ -29,7 +34,8 @@ struct memory_member {
     wake_gate gate;
     start_at from;
     std::vector<const std::string*> topics; ///< sorted by address
-    std::atomic<bool> attention{false};     ///< the next poll must look for signals
+    std::vector<companion> companions;
+    std::atomic<bool> attention{false}; ///< the next poll must look for signals
     bool to_wake = false;
     bool to_greet = false; ///< it changed its topics, so `assigned` comes even when empty
     std::size_t load = 0;
@@ -51,6 +57,12 @@ struct memory_share {
     memory_member* target = nullptr;
     place at = place::vacant;
     bool to_tidy = false;
+    memory_share* leader = nullptr; ///< it goes where that one goes
+
+    /// Where its group begins with it, for who gets it.
+    [[nodiscard]] auto begin() const noexcept -> start_at {
+        return leader != nullptr ? start_at::earliest : target->from;
+    }
 };
 
 /// A consumer group: who gets which partition. Sticky and cooperative: an owner keeps what it has
@@ -76,6 +88,15 @@ public:
         }
     }
 
+    /// The partitions of `topic` follow those of `leader`, which is known. May throw
+    /// `std::bad_alloc`.
+    void know(memory_topic& topic, memory_topic& leader) {
+        know(topic);
+        for (std::size_t i = 0; i < (std::min)(topic.size(), leader.size()); ++i) {
+            shares_[topic[i].where()].leader = &shares_[leader[i].where()];
+        }
+    }
+
     /// Frees all that a member has, as after a crash.
     void expel(memory_member& gone) noexcept {
         std::erase(members_, &gone);
@@ -98,6 +119,7 @@ public:
         spread();
         while (level()) {
         }
+        follow();
         apply();
     }
 
@@ -121,7 +143,7 @@ private:
             each->load = 0;
         }
         for (auto& [where, share] : shares_) {
-            share.target = stays(share) ? share.owner : nullptr;
+            share.target = share.leader == nullptr && stays(share) ? share.owner : nullptr;
             if (share.target != nullptr) {
                 ++share.target->load;
             }
@@ -130,7 +152,7 @@ private:
     /// The rest goes to who has least.
     void spread() noexcept {
         for (auto& [where, share] : shares_) {
-            if (share.target == nullptr) {
+            if (share.target == nullptr && share.leader == nullptr) {
                 share.target = lightest(where.topic);
                 if (share.target != nullptr) {
                     ++share.target->load;
@@ -143,7 +165,7 @@ private:
         bool moved = false;
         for (auto each = shares_.rbegin(); each != shares_.rend(); ++each) {
             memory_share& share = each->second;
-            if (share.target == nullptr) {
+            if (share.target == nullptr || share.leader != nullptr) {
                 continue;
             }
             memory_member* other = lightest(each->first.topic);
@@ -156,12 +178,20 @@ private:
         }
         return moved;
     }
+    void follow() noexcept {
+        for (auto& [where, share] : shares_) {
+            if (share.leader != nullptr) {
+                memory_member* with = share.leader->target;
+                share.target = with != nullptr && with->takes(where.topic) ? with : nullptr;
+            }
+        }
+    }
     void apply() noexcept {
         for (auto& [where, share] : shares_) {
             const bool wanted = share.target != nullptr;
             if (wanted != share.cursor->active) {
                 share.partition->activate(*share.cursor, wanted,
-                                          wanted ? share.target->from : start_at::earliest);
+                                          wanted ? share.begin() : start_at::earliest);
                 share.to_tidy = true;
             }
             if ((share.at == place::vacant || share.at == place::granted) &&

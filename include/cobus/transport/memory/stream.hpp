@@ -243,7 +243,7 @@ private:
                 }
                 auto made =
                     std::make_unique<memory_reader>(*share.partition, *share.cursor, member_.gate);
-                lost += begin(*made, where, epoch);
+                lost += begin(*made, where, epoch, share.begin());
                 readers_.come(std::move(made));
                 share.at = memory_share::place::owned;
             }
@@ -257,13 +257,12 @@ private:
         return told;
     }
     [[nodiscard]] auto begin(memory_reader& reader, const topic_partition& where,
-                             std::uint32_t epoch) -> std::int64_t {
+                             std::uint32_t epoch, start_at from) -> std::int64_t {
         reader.where = where;
         reader.epoch = epoch;
         reader.how =
             group_ == broker_->first_group_ ? memory_reading::original : memory_reading::borrowed;
-        const std::int64_t lost =
-            reader.partition->own(*reader.cursor, &member_.gate, epoch, options_.from);
+        const std::int64_t lost = reader.partition->own(*reader.cursor, &member_.gate, epoch, from);
         reader.partition->attach(reader);
         return lost;
     }
@@ -280,6 +279,13 @@ private:
         for (const std::string* each : topics) {
             group_->know(broker_->topic_locked(each, options_));
         }
+        for (const companion& each : wanted.companions) {
+            memory_topic& leader = broker_->topic_locked(each.of, options_);
+            transport_options like = options_;
+            like.partitions = leader.size();
+            group_->know(broker_->topic_locked(each.topic, like), leader);
+        }
+        member_.companions = wanted.companions;
         member_.topics = std::move(topics);
         member_.to_greet = true;
         member_.call();
