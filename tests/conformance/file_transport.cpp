@@ -15,6 +15,7 @@ struct file_fixture {
     static constexpr transport_traits traits{
         .groups = without("one bus reads a folder"),
         .several_instances = without("one bus reads a folder"),
+        .companions = without("the example gives out no partitions"),
         .metadata_commit = without("the example keeps the offset alone"),
         .transactions = without("the example has none"),
         .back_pressure = without("a file takes everything"),

@@ -79,6 +79,9 @@ public:
             return false;
         }
         commits_.settle(partitions_, now);
+        if (runner_.retries().commits_again(now)) {
+            partitions_.each([this](partition_state& each) { commit_again(each); });
+        }
         const bool more = poll();
         give_back();
         if (stream_ != nullptr && state_ != phase::closed) {
@@ -257,23 +260,14 @@ private:
         registration* const handler = tag ? matches_.named(tag->handler, main.topic) : nullptr;
         if (handler == nullptr) {
             if (tag) {
-                host_->log(log_level::warning,
-                           "a message waits in '" + *at.where.topic + "' for the handler '" +
-                               std::string(tag->handler) + "', which is not there: it is done");
+                host_->log(log_level::warning, nobody_waits(*at.where.topic, *tag));
             }
             finish(at, ticket, *from.content, true);
             back_.push_back(from);
             return;
         }
         record* item = make_record(1, from, at, ticket);
-        item->visit = std::make_unique<retry_visit>();
-        item->visit->real = from;
-        item->from.where = main;
-        item->from.offset = tag->origin;
-        item->from.content->topic(main.topic);
-        if (const auto type = from.content->headers().get("cobus-retry-type")) {
-            item->from.content->type(*type);
-        }
+        as_its_origin(*item, main, tag->origin);
         at.link(*item);
         ++records_;
         if (at.in_flight >= limits_.retries) {
@@ -336,6 +330,12 @@ private:
                 stream_->handled(each.where, below);
             }
         });
+    }
+    void commit_again(partition_state& which) {
+        if (retry_topics::is_retry(which) && which.committed >= 0 && which.committing < 0) {
+            which.committed = -1;
+            commits_.finished_one(partitions_, which, now_);
+        }
     }
     void give_back() {
         if (!back_.empty()) {

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -104,6 +105,23 @@ template <class Number>
     made->headers().set(retry_barrier, token);
     made->payload(std::string());
     return made;
+}
+
+/// A message that was read from a retry topic, as if it came from its own again.
+inline void as_its_origin(record& item, const topic_partition& main, std::int64_t origin) {
+    item.visit = std::make_unique<retry_visit>();
+    item.visit->real = item.from;
+    item.from.where = main;
+    item.from.offset = origin;
+    item.from.content->topic(main.topic);
+    if (const auto type = item.from.content->headers().get("cobus-retry-type")) {
+        item.from.content->type(*type);
+    }
+}
+[[nodiscard]] inline auto nobody_waits(std::string_view topic, const retry_tag& tag)
+    -> std::string {
+    return "a message waits in '" + std::string(topic) + "' for the handler '" +
+           std::string(tag.handler) + "', which is not there: it is done";
 }
 
 /// The lane in which a job waits and is followed. What has no key, or no order, is followed by

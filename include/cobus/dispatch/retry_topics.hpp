@@ -149,7 +149,7 @@ public:
         }
     }
     [[nodiscard]] auto due() const noexcept -> clock::time_point {
-        auto next = (clock::time_point::max)();
+        auto next = lots_.empty() ? (clock::time_point::max)() : commit_again_;
         for (const auto& lot : lots_) {
             for (const retry_lot::tier& each : lot->tiers) {
                 if (lot->main->restoring) {
@@ -160,6 +160,16 @@ public:
             }
         }
         return next;
+    }
+    /// True twice a day: the positions in retry topics are to be committed anew, because brokers
+    /// forget those of topics that a group does not subscribe to.
+    [[nodiscard]] auto commits_again(clock::time_point now) noexcept -> bool {
+        if (lots_.empty() || now < commit_again_) {
+            return false;
+        }
+        const bool first = commit_again_ == clock::time_point();
+        commit_again_ = now + std::chrono::hours(12);
+        return !first;
     }
     template <class Predicate, class Sink> void remove_if(Predicate unwanted, Sink sink) {
         std::vector<job*> gone;
@@ -377,6 +387,7 @@ private:
     std::vector<std::chrono::milliseconds> delays_;
     std::vector<std::shared_ptr<retry_lot>> lots_;
     std::size_t waiting_ = 0;
+    clock::time_point commit_again_{};
     std::error_code refusal_; ///< of the last one, to say each cause once
     bool shut_ = false;
 };

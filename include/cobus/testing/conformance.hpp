@@ -8,6 +8,7 @@
 #include "conformance/groups.hpp"
 #include "conformance/idempotency.hpp"
 #include "conformance/lifecycle.hpp"
+#include "conformance/long_retries.hpp"
 #include "conformance/order.hpp"
 #include "conformance/publishing.hpp"
 #include "conformance/recovery.hpp"
@@ -36,8 +37,8 @@ template <conformance_fixture Fixture>
     for (const auto& part :
          {detail::data_cases(), detail::publishing_cases(), detail::back_pressure_cases(),
           detail::delivery_cases(), detail::recovery_cases(), detail::order_cases(),
-          detail::group_cases(), detail::failure_cases(), detail::lifecycle_cases(),
-          detail::fault_cases(), detail::idempotency_cases()}) {
+          detail::group_cases(), detail::failure_cases(), detail::long_retry_cases(),
+          detail::lifecycle_cases(), detail::fault_cases(), detail::idempotency_cases()}) {
         for (const detail::case_definition& each : part) {
             conformance_case made;
             made.id = each.id;

@@ -94,7 +94,8 @@ public:
         -> std::unique_ptr<stream> override {
         auto both = std::make_unique<detail::merged_stream>(ready, traffic_.at(), &spooled_);
         auto kafka = kafka_->subscribe(wanted, both->kafka_ready());
-        auto memory = memory_->subscribe(wanted, both->memory_ready());
+        auto memory =
+            memory_->subscribe(detail::merged_stream::in_process(wanted), both->memory_ready());
         both->open(std::move(kafka), std::move(memory));
         return both;
     }

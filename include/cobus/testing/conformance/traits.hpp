@@ -27,6 +27,7 @@ struct transport_traits {
     capability replay{};            ///< a new group begins with the oldest message that is kept
     capability several_instances{}; ///< several buses at once; else a single instance
     capability exact_publish{};     ///< retries of its own neither reorder nor duplicate
+    capability companions{};        ///< `interest::companions` go with what they belong to
     capability metadata_commit{};   ///< what was finished out of order is remembered
     capability transactions{};
     capability back_pressure{};  ///< publishing waits while handlers, or `stall`, hold up the rest

@@ -108,9 +108,14 @@ public:
         }
     }
     void settled(std::uint32_t epoch) noexcept override { of(epoch).from->settled(epoch >> 1U); }
+    /// What the memory beside Kafka is told: it is gone before a long retry is due.
+    [[nodiscard]] static auto in_process(interest wanted) -> interest {
+        wanted.companions.clear();
+        return wanted;
+    }
     void update(const interest& wanted) noexcept override {
         kafka_.from->update(wanted);
-        memory_.from->update(wanted);
+        memory_.from->update(in_process(wanted));
     }
     /// On the way that events take now; not while it is undecided.
     [[nodiscard]] auto receives() const noexcept -> bool override {
