@@ -95,7 +95,7 @@ TEST_CASE("the suite finds a transport that sends what was cancelled") {
 
 TEST_CASE("the suite finds a transport that duplicates without limit") {
     found_by({fault::duplicates, "C12", "each once"});
-    found_by({fault::duplicates, "C20", ""});
+    found_by({fault::duplicates, "C20", "?"});
 }
 
 TEST_CASE("the suite finds a transport that commits beyond the lowest unfinished event") {
@@ -116,9 +116,9 @@ TEST_CASE("the suite finds a transport that mixes keys up") {
 }
 
 TEST_CASE("the suite finds a transport that hangs on close") {
-    found_by({fault::never_closes, "C60", ""});
+    found_by({fault::never_closes, "C60", "?"});
 }
 
 TEST_CASE("the suite finds a transport that refuses instead of making publishers wait") {
-    found_by({fault::refuses_when_full, "C13", ""});
+    found_by({fault::refuses_when_full, "C13", "?"});
 }

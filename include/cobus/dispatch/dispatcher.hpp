@@ -64,9 +64,7 @@ public:
         give_back();
     }
     [[nodiscard]] auto runs() noexcept -> runner& { return runner_; }
-    [[nodiscard]] auto retry_tiers() const noexcept -> std::size_t {
-        return limits_.retry_delays.size();
-    }
+    [[nodiscard]] auto retry_tiers() const noexcept { return limits_.retry_delays.size(); }
     /// From any thread.
     [[nodiscard]] auto dead_letters() const -> dead_letter_health { return runner_.dead_letters(); }
 

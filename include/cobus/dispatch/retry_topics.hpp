@@ -2,6 +2,7 @@
 
 #include "../detail/intern.hpp"
 #include "../error.hpp"
+#include "letters.hpp"
 #include "partitions.hpp"
 #include "registration.hpp"
 #include "retry_lot.hpp"
@@ -22,17 +23,11 @@
 
 namespace cobus::detail {
 
-/// Who hands jobs to `retry_topics`, and hears what became of them.
-class retry_client {
+/// Who hands jobs to `retry_topics`, and hears what became of them as of their letters.
+class retry_client : public letter_writer {
 public:
-    retry_client(const retry_client&) = delete;
-    auto operator=(const retry_client&) -> retry_client& = delete;
-    /// It waits in a retry topic, or will never need to.
-    virtual void diverted(job& work) = 0;
-    /// It is to be given to `divert` again after that time.
-    virtual void divert_later(job& work, std::chrono::seconds wait) = 0;
-    /// It cannot wait there: it is dead.
-    virtual void cannot_divert(job& work, std::string why) = 0;
+    /// It cannot wait there, as its end says by now.
+    virtual void dead(job& work) = 0;
 
 protected:
     retry_client() = default;
@@ -234,7 +229,7 @@ public:
         const std::shared_ptr<retry_lot> lot = work.of->partition->lot;
         if (work.of->abandoned || lot == nullptr || lot->gone || shut_) {
             work.of->abandoned = true;
-            client_->diverted(work);
+            client_->letter_over(work);
             return;
         }
         work.diverting = true;
@@ -243,7 +238,7 @@ public:
             return;
         }
         if (lot->ledger.size() >= most_waiting) { // its lane is kept, and so its partition stops
-            client_->divert_later(work, std::chrono::seconds(1));
+            client_->letter_refused(work, std::chrono::seconds(1));
             return;
         }
         write(work, *lot);
@@ -364,21 +359,22 @@ private:
     void sent(job& work, std::error_code ec) {
         if (!ec) {
             refusal_.clear();
-            client_->diverted(work);
+            client_->letter_over(work);
         } else if (shut_ || work.of->abandoned) {
             work.of->abandoned = true;
-            client_->diverted(work);
+            client_->letter_over(work);
         } else if (ec == make_error_code(errc::too_large)) {
             cannot(work, "it is too large to wait in a retry topic");
         } else {
             say_refused(*work.of->partition->lot->tiers[work.tier].topic, ec);
-            client_->divert_later(work, letter_wait(work.refusals++));
+            client_->letter_refused(work, letter_wait(work.refusals++));
         }
     }
     void cannot(job& work, std::string why) {
         work.of->partition->lot->ledger.drop(retry_lane(work), work.of->from.offset);
         work.diverting = false;
-        client_->cannot_divert(work, std::move(why));
+        work.ended = result::undecodable(std::move(why));
+        client_->dead(work);
     }
 
     dispatch_host* host_;

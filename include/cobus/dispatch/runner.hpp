@@ -25,7 +25,7 @@ namespace cobus::detail {
 
 /// Runs handlers: lanes, limits, retries, dead letters. Knows neither streams nor offsets. Home
 /// only.
-class runner final : private letter_writer, private retry_client {
+class runner final : private retry_client {
 public:
     using clock = std::chrono::steady_clock;
 
@@ -131,12 +131,8 @@ public:
     /// Nothing more will come.
     void hurry() {
         gated_.hurry();
-        retries_.remove_if(
-            [](const job& each) {
-                each.of->abandoned = true;
-                return true;
-            },
-            [this](job& each) { finish(each); });
+        retries_.remove_if([](const job& each) { return each.of->abandoned = true; },
+                           [this](job& each) { finish(each); });
     }
     [[nodiscard]] auto retries() noexcept -> retry_topics& { return retries_; }
     /// Begins nothing more, not even a dead letter's second try.
@@ -352,14 +348,7 @@ private:
         }
     }
     void send_letter(job& work) { letters_.send(work); }
-    void diverted(job& work) override { finish(work); }
-    void divert_later(job& work, std::chrono::seconds wait) override {
-        delays_.add(now_ + wait, work);
-    }
-    void cannot_divert(job& work, std::string why) override {
-        work.ended = result::undecodable(std::move(why));
-        send_letter(work);
-    }
+    void dead(job& work) override { send_letter(work); }
     void letter_over(job& work) override {
         work.settled = !work.of->abandoned;
         finish(work);
