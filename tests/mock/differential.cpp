@@ -265,8 +265,8 @@ struct mock_side {
         how.kafka(true)
             .brokers(cluster.brokers())
             .property("fetch.wait.max.ms", "10")
-            .property("session.timeout.ms", "1000") // how long a crash is not noticed
-            .property("heartbeat.interval.ms", "250");
+            .property("session.timeout.ms", "3000")
+            .property("heartbeat.interval.ms", "500");
     }
     void create_topic(const std::string& name, int partitions) {
         cluster.create_topic(name, partitions);
@@ -309,8 +309,7 @@ TEST_CASE("handlers see the same on memory and on Kafka, whatever happens") {
     std::vector<std::string> problems;
     {
         std::vector<std::jthread> all;
-        const std::uint32_t at_once = number("COBUS_DIFFERENTIAL_AT_ONCE", 64);
-        for (std::uint32_t i = 0; i < (std::min)(at_once, scripts); ++i) {
+        for (int i = 0; i < 16; ++i) {
             all.emplace_back([&] {
                 for (std::uint32_t at = next++; at < scripts; at = next++) {
                     const script what(seed + at);
