@@ -1,0 +1,111 @@
+#include "quiet.hpp"
+
+#include <cobus/cobus.hpp>
+#include <cobus/json.hpp>
+#include <cobus/testing.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+using namespace std::chrono_literals;
+namespace net = cobus::net;
+
+namespace spooled_bus_tests {
+
+struct step_taken {
+    std::string who;
+    int number = 0;
+};
+
+} // namespace spooled_bus_tests
+
+template <>
+struct cobus::contract<spooled_bus_tests::step_taken> {
+    using event = spooled_bus_tests::step_taken;
+    static constexpr std::string_view type = "step.taken", topic = "steps";
+    static constexpr auto key = &event::who;
+    static constexpr auto policy = cobus::policy::deliver_and_spool;
+    static constexpr auto fields =
+        cobus::fields(cobus::field("who", &event::who), cobus::field("number", &event::number));
+    using codec = cobus::json_codec;
+};
+
+namespace spooled_bus_tests {
+
+auto over_kafka() -> cobus::settings {
+    cobus::settings how;
+    how.kafka(true).brokers("kafka.example:9092").group_id("g");
+    return how;
+}
+
+struct walks {
+    std::map<std::string, std::vector<int>> steps;
+    void add(const step_taken& one) { steps[one.who].push_back(one.number); }
+};
+
+TEST_CASE("handled here while Kafka was away, an event is not handled again when it comes back") {
+    cobus::testing::bus_fixture t(over_kafka());
+    walks here;
+    auto keep = t.bus.on<step_taken>("keep", [&](const step_taken& one) { here.add(one); });
+    t.publish(step_taken{"ada", 1});
+    t.until_idle();
+    t.faults.disconnect();
+    t.advance(10s);
+    REQUIRE(t.bus.health().what == cobus::state::degraded);
+    const cobus::receipt kept = t.publish(step_taken{"ada", 2});
+    CHECK(kept.spooled());
+    t.publish(step_taken{"bob", 1});
+    t.settle();
+    CHECK(here.steps["ada"] == std::vector<int>{1, 2});
+    CHECK(here.steps["bob"] == std::vector<int>{1});
+    CHECK(t.bus.health().kept.messages == 2);
+
+    t.faults.connect();
+    t.advance(1min);
+    CHECK(t.bus.health().what == cobus::state::connected);
+    CHECK(t.bus.health().kept.messages == 0);
+    t.publish(step_taken{"ada", 3});
+    t.until_idle();
+    CHECK(here.steps["ada"] == std::vector<int>{1, 2, 3});
+    CHECK(here.steps["bob"] == std::vector<int>{1});
+}
+
+TEST_CASE("a handler that failed here handles the event when it comes back from Kafka, in order") {
+    cobus::testing::bus_fixture t(over_kafka());
+    walks here;
+    int failures = 3;
+    auto keep = t.bus.on<step_taken>(
+        cobus::handler_options("keep").retry(cobus::retry_policy().attempts(100).backoff(1h, 1h)),
+        [&](const step_taken& one) {
+            if (one.who == "ada" && failures > 0) {
+                --failures;
+                throw std::runtime_error("not yet");
+            }
+            here.add(one);
+        });
+    t.settle();
+    t.faults.disconnect();
+    t.advance(10s);
+    REQUIRE(t.bus.health().what == cobus::state::degraded);
+    failures = 1;
+    t.publish(step_taken{"ada", 1});
+    t.publish(step_taken{"ada", 2});
+    t.publish(step_taken{"bob", 1});
+    t.settle();
+    CHECK(here.steps["ada"].empty()); // 1 waits for its retry, 2 behind it
+    CHECK(here.steps["bob"] == std::vector<int>{1});
+    t.faults.connect();
+    t.advance(1min);
+    CHECK(t.bus.health().what == cobus::state::connected);
+    t.until_idle();
+    CHECK(here.steps["ada"] == std::vector<int>{1, 2});
+    CHECK(here.steps["bob"] == std::vector<int>{1});
+}
+
+} // namespace spooled_bus_tests
