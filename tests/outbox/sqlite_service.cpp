@@ -355,6 +355,53 @@ TEST_CASE("a relay stops while its publish hangs, and while nothing was started"
     CHECK(database.waiting() == 1);
 }
 
+TEST_CASE(
+    "while Kafka is away rows wait and nothing is delivered in process, whatever the policy") {
+    using namespace outbox_service;
+    const shop_folder folder;
+    const shop database(folder.file());
+    heard_list all;
+    asio::thread_pool blocking(1);
+    net::io_context context;
+    cobus::testing::fault_script faults;
+    cobus::test::run(context, [&]() -> net::awaitable<void> {
+        cobus::settings how = cobus::test::quiet();
+        how.kafka(true).brokers("localhost:9092").decision_time(std::chrono::milliseconds(300));
+        how.delivery_timeout(std::chrono::seconds(1)).when_away(cobus::policy::deliver);
+        cobus::bus bus(context.get_executor(), how,
+                       cobus::testing::playing_kafka(cobus::memory(), faults));
+        auto listener = bus.on<placed>("listener", [&](const placed& event, cobus::context& about) {
+            CHECK_FALSE(about.in_process());
+            all.push_back({event.text, about.content().id().str()});
+        });
+        co_await bus.start();
+        faults.disconnect();
+        co_await cobus::test::until([&] { return bus.health().what == cobus::state::degraded; });
+        {
+            cobus::outbox outbox(bus, cobus::sqlite_outbox(folder.file()), blocking.get_executor());
+            outbox.start();
+            database.run("BEGIN IMMEDIATE");
+            outbox.add(database.connection(), placed{"k", "1"});
+            outbox.add(database.connection(), placed{"k", "2"});
+            database.run("COMMIT");
+            outbox.committed();
+            co_await cobus::test::until([&] { return outbox.status().shards == 16; });
+            co_await outbox.stop(); // it had its try
+            CHECK(database.waiting() == 2);
+            CHECK(all.empty());
+        }
+        faults.connect();
+        cobus::outbox outbox(bus, cobus::sqlite_outbox(folder.file()), blocking.get_executor());
+        outbox.start();
+        co_await cobus::test::until([&] { return all.size() == 2; });
+        CHECK(texts_of(all) == texts{"1", "2"});
+        co_await cobus::test::until([&] { return database.waiting() == 0; });
+        CHECK(database.refused() == 0);
+        co_await outbox.stop();
+        co_await bus.stop();
+    });
+}
+
 TEST_CASE("what a handler adds because of an event has the same id when it runs again") {
     using namespace outbox_service;
     const shop_folder folder;
