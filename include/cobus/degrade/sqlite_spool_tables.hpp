@@ -42,10 +42,9 @@ public:
           given_(file_, given_text),
           any_(file_, any_text) {}
 
-    /// What a dead process left is nobody's any more.
+    /// Begins another run of the file: what the client of an earlier one had is nobody's any more.
     [[nodiscard]] auto take_over() -> spool_contents {
         using detail::sqlite::number_of;
-        file_.run("UPDATE rows SET state = 1 WHERE state = 0");
         spool_contents found;
         const auto whole = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
         {
@@ -59,6 +58,7 @@ public:
         found.refused = whole(number_of(file_, "SELECT count(*) FROM refused"));
         next_ = (std::max)(next_, number_of(file_, "SELECT max(sequence) + 1 FROM refused"));
         found.next_sequence = whole(next_);
+        run_ = number_of(file_, "SELECT run FROM given") + 1;
         pairs_ = number_of(file_, "SELECT count(*) FROM settled");
         return found;
     }
@@ -68,11 +68,12 @@ public:
         try {
             detail::sqlite::transaction all(file_);
             changes();
-            if (next_ != before.first) {
+            if (next_ != before.first || !run_told_) {
                 const use giving(given_);
-                (void)giving->bind(next_).step();
+                (void)giving->bind(next_).bind(run_).step();
             }
             all.commit();
+            run_told_ = true;
         } catch (...) {
             std::tie(next_, pairs_) = before;
             throw;
@@ -85,7 +86,7 @@ public:
         made_.take(content, how_);
         std::array<char, 36> room; // NOLINT: written before it is read
         const use putting(put_);
-        putting->bind(as_number(row.sequence)).bind(as_number(row.state));
+        putting->bind(as_number(row.sequence)).bind(number_of_state(row.state));
         putting->bind(as_number(row.when_away)).bind(std::int64_t{row.partition});
         putting->bind(millis(row.since)).bind(as_number(made_.form));
         putting->bind(content.topic()).bind(content.type()).bind(content.source());
@@ -106,7 +107,7 @@ public:
     }
     void change(const row_moved& what) {
         const use moving(move_);
-        (void)moving->bind(as_number(what.sequence)).bind(as_number(what.to)).step();
+        (void)moving->bind(as_number(what.sequence)).bind(number_of_state(what.to)).step();
     }
     void change(const row_settled& what) { settle(what.sequence, what.by); }
     void change(const row_gone& what) {
@@ -193,8 +194,8 @@ private:
     static constexpr std::int64_t format = 1;
     static constexpr int columns = 14;
 
-    // `state`, `policy` and `form` are the numbers of their enumerations. Of a row that is in the
-    // client only the living process knows more.
+    // `policy` and `form` are the numbers of their enumerations. `state` is 0, or the run of the
+    // file whose client has the row: so nothing has to be written when the next one begins.
     static constexpr const char* tables =
         "CREATE TABLE rows(sequence INTEGER PRIMARY KEY, state INTEGER NOT NULL, "
         "policy INTEGER NOT NULL, partition INTEGER NOT NULL, since INTEGER NOT NULL, "
@@ -207,7 +208,8 @@ private:
         "cause TEXT NOT NULL, refused_at INTEGER NOT NULL);"
         "CREATE TABLE settled(sequence INTEGER NOT NULL, by_group TEXT NOT NULL, "
         "handler TEXT NOT NULL, PRIMARY KEY(sequence, by_group, handler)) WITHOUT ROWID;"
-        "CREATE TABLE given(next INTEGER NOT NULL); INSERT INTO given VALUES(1);";
+        "CREATE TABLE given(next INTEGER NOT NULL, run INTEGER NOT NULL);"
+        "INSERT INTO given VALUES(1, 0);";
     static constexpr const char* sums_text =
         "SELECT count(*), coalesce(sum(coalesce(length(payload), 0) + coalesce(length(key), 0)), "
         "0), coalesce(min(since), 0), coalesce(max(sequence), 0) FROM rows";
@@ -224,7 +226,7 @@ private:
     static constexpr const char* refuse_text =
         "INSERT OR REPLACE INTO refused SELECT *, ?2, ?3 FROM rows WHERE sequence = ?1";
     static constexpr const char* restore_text =
-        "INSERT OR REPLACE INTO rows SELECT sequence, 1, policy, partition, ?2, form, topic, type, "
+        "INSERT OR REPLACE INTO rows SELECT sequence, 0, policy, partition, ?2, form, topic, type, "
         "source, id, time, key, headers, payload FROM refused WHERE sequence = ?1";
     static constexpr const char* read_text =
         "SELECT * FROM rows WHERE sequence >= ? ORDER BY sequence";
@@ -232,7 +234,7 @@ private:
         "SELECT * FROM refused WHERE sequence >= ? ORDER BY sequence";
     static constexpr const char* settled_text =
         "SELECT by_group, handler FROM settled WHERE sequence = ?";
-    static constexpr const char* given_text = "UPDATE given SET next = ?";
+    static constexpr const char* given_text = "UPDATE given SET next = ?, run = ?";
     static constexpr const char* any_text = "SELECT 1 FROM rows LIMIT 1";
 
     [[nodiscard]] static auto opened(const spool_place& where) -> detail::sqlite::database {
@@ -311,7 +313,7 @@ private:
     [[nodiscard]] auto row_of(const statement& from) const -> spool_row {
         spool_row row;
         row.sequence = static_cast<std::uint64_t>(from.number(0));
-        row.state = static_cast<row_state>(from.number(1));
+        row.state = from.number(1) == run_ ? row_state::in_client : row_state::pending;
         row.when_away = static_cast<policy>(from.number(2));
         row.partition = static_cast<std::int32_t>(from.number(3));
         row.since = time_point(std::chrono::milliseconds(from.number(4)));
@@ -336,6 +338,9 @@ private:
         return row;
     }
 
+    [[nodiscard]] auto number_of_state(row_state state) const noexcept -> std::int64_t {
+        return state == row_state::in_client ? run_ : 0;
+    }
     static void bind_bytes_or_null(statement& to, std::optional<std::string_view> bytes) {
         if (bytes) {
             to.bind_bytes(*bytes);
@@ -355,6 +360,8 @@ private:
     statement put_, move_, settle_, drop_, unsettle_, refuse_, read_, settled_, given_, any_;
     outgoing made_;
     std::int64_t next_ = 1;
+    std::int64_t run_ = 1;
+    bool run_told_ = false; ///< to the file
     std::int64_t pairs_ = 0;
 };
 
