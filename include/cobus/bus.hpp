@@ -253,7 +253,7 @@ public:
         requires event_argument<E>
     auto call(E&& event) -> net::awaitable<void> {
         static_assert(detail::safe_to_await<E>());
-        return call(std::forward<E>(event), net::use_awaitable);
+        return detail::call_awaitable(read(nullptr, std::forward<E>(event)));
     }
 
     // --- handling

@@ -41,7 +41,7 @@ public:
           options_(settings_.transport_options(executor_)),
           source_(intern(options_.client_id)),
           routes_(settings_),
-          publisher_(&wake_thunk, static_cast<dispatch_host*>(this)),
+          publisher_(&publish_ended, static_cast<dispatch_host*>(this)),
           dispatcher_(*this, options_.group_id, limits(settings_)),
           life_(*this, options_, std::move(make), publisher_, dispatcher_),
           alarm_(std::in_place, executor_, options_.time) {}
@@ -66,7 +66,9 @@ public:
     [[nodiscard]] auto now() const noexcept -> clock::time_point override { return options_.now(); }
     [[nodiscard]] auto wall() const noexcept -> time_point override { return options_.wall(); }
     void wake() noexcept override {
-        if (home_.wake()) {
+        if (running_here() == this) {
+            again_here_ = true;
+        } else if (home_.wake()) {
             post_run();
         }
     }
@@ -153,6 +155,17 @@ public:
         }
         return run_now();
     }
+    /// Submits a node, and runs the home at once where `run_on` does: then it may have ended.
+    auto submit_and_run(const net::any_io_executor& executor, publish_op& op) -> taken {
+        if (executor != executor_ || !home_.begin_here()) {
+            return publisher_.submit(op, true);
+        }
+        bus_core* const outer = std::exchange(running_here(), this);
+        const taken how = publisher_.submit(op, true); // its wakes are for the run below
+        running_here() = outer;
+        run_now();
+        return how;
+    }
     [[nodiscard]] auto life() const noexcept -> const lifecycle& { return life_; }
 
     // owned_by_context
@@ -179,7 +192,14 @@ private:
         static thread_local bus_core* current = nullptr;
         return current;
     }
-    static void wake_thunk(void* self) noexcept { static_cast<dispatch_host*>(self)->wake(); }
+    static void publish_ended(void* self) noexcept {
+        auto& me = static_cast<bus_core&>(*static_cast<dispatch_host*>(self));
+        if (running_here() == &me) {
+            me.ended_here_ = true;
+        } else {
+            me.wake();
+        }
+    }
 
     // --- the home
 
@@ -204,8 +224,9 @@ private:
         constexpr std::size_t much = 64;
         bus_core* const outer = std::exchange(running_here(), this);
         bool more = false;
+        again_here_ = false;
         try {
-            more = step_all();
+            more = step_all() || again_here_ || ended_here_;
         } catch (const std::exception& e) { // out of memory; what is queued stays queued
             log(log_level::error, std::string("the bus's home was interrupted: ") + e.what());
             more = true;
@@ -225,17 +246,25 @@ private:
             dispatcher_.runs().worker_ready(*each);
             each = next;
         }
-        publisher_.deliver([this](publish_op::waiter& who, std::error_code ec, receipt where) {
-            who.complete(executor_, true, ec, std::move(where));
-        });
+        deliver();
         publisher_.expire(now, [this](publish_op::waiter& who, std::error_code ec, receipt where) {
             who.complete(executor_, true, ec, std::move(where));
         });
         life_.step_before();
         const bool more = (!life_.over() || dispatcher_.unfinished() > 0) && dispatcher_.run(now);
         life_.step_after(now);
+        if (ended_here_) {
+            deliver();
+        }
         set_alarm(now);
         return more;
+    }
+    /// Tells whose publishes ended.
+    void deliver() {
+        ended_here_ = false;
+        publisher_.deliver([this](publish_op::waiter& who, std::error_code ec, receipt where) {
+            who.complete(executor_, true, ec, std::move(where));
+        });
     }
 
     void set_alarm(clock::time_point now) {
@@ -277,6 +306,9 @@ private:
     dispatcher dispatcher_;
     lifecycle life_;
     std::optional<alarm> alarm_;
+    // The home's own wakes, which need no atomic word.
+    bool again_here_ = false;
+    bool ended_here_ = false; ///< some publish, so `deliver` has something to do
 };
 
 } // namespace cobus::detail

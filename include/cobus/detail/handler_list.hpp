@@ -35,12 +35,12 @@ public:
     void add(std::shared_ptr<registration> handler) {
         const std::lock_guard lock(guard_);
         handlers_.push_back(std::move(handler));
-        changed_ = true;
+        changed_.store(true, std::memory_order_release);
     }
     void close(registration& handler, waiter* who) {
         const std::lock_guard lock(guard_);
         handler.close_requested.store(true, std::memory_order_release);
-        changed_ = true;
+        changed_.store(true, std::memory_order_release);
         if (who != nullptr) {
             handler.close_waiters.push(*who);
             ++waiting_;
@@ -57,10 +57,11 @@ public:
     [[nodiscard]] auto known() const noexcept -> const all& { return known_; }
     /// Takes over what changed; true if anything did.
     auto update() -> bool {
-        const std::lock_guard lock(guard_);
-        if (!std::exchange(changed_, false)) {
+        if (!changed_.load(std::memory_order_acquire)) {
             return false;
         }
+        const std::lock_guard lock(guard_);
+        changed_.store(false, std::memory_order_relaxed);
         known_ = handlers_;
         return true;
     }
@@ -137,7 +138,7 @@ public:
 private:
     std::mutex guard_;
     all handlers_;
-    bool changed_ = false;
+    std::atomic<bool> changed_{false};
     std::atomic<std::size_t> waiting_{0};
     all known_; // the home's
 };

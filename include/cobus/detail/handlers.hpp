@@ -68,7 +68,7 @@ public:
     template <class Handler> void operator()(Handler&& handler) {
         const net::any_io_executor fallback = what_.core().executor();
         publish_op& op = what_.take();
-        if (what_.core().life().in_process()) {
+        if (what_.core().publishes().in_process()) {
             op.until_handled = true;
         } else {
             op.ec = errc::not_in_process; // refused before it is submitted
@@ -80,6 +80,30 @@ public:
 private:
     prepared what_;
 };
+
+/// The way of `use_awaitable`: where the home can run at once and no handler suspends, this does
+/// not either.
+inline auto call_awaitable(prepared what) -> net::awaitable<void> {
+    publisher& all = what.core().publishes();
+    if (!all.in_process()) {
+        throw_error(errc::not_in_process, std::string());
+    }
+    const net::any_io_executor here = co_await net::this_coro::executor;
+    publish_op& op = what.take();
+    op.until_handled = true;
+    const taken how = what.core().submit_and_run(here, op);
+    if (how == taken::done || all.has_ended(op)) {
+        receipt where;
+        settle(all, op, where);
+        if (next_pause() == pause::everybody) {
+            co_await net::post(here, net::use_awaitable);
+        }
+        co_return;
+    }
+    initiate_wait wait(what.shared_core(), op);
+    co_await net::async_initiate<const net::use_awaitable_t<>, void(std::error_code, receipt)>(
+        std::move(wait), net::use_awaitable);
+}
 
 /// For `try_publish`: logs what fails later.
 class log_failure final : public internal_send {

@@ -48,14 +48,19 @@ public:
     void ask_to_start(waiter& who) {
         const std::lock_guard lock(guard_);
         start_waiters_.push(who);
+        start_asked_.store(true, std::memory_order_release);
     }
     void ask_to_stop(std::chrono::milliseconds limit, waiter& who) {
         const std::lock_guard lock(guard_);
         stop_waiters_.push(who);
         const auto deadline = options_->now() + limit;
         stop_deadline_ = stop_deadline_ ? (std::min)(*stop_deadline_, deadline) : deadline;
+        stop_asked_.store(true, std::memory_order_release);
     }
-    void ask_to_stop() noexcept { stop_requested_.store(true, std::memory_order_release); }
+    void ask_to_stop() noexcept {
+        stop_requested_.store(true, std::memory_order_release);
+        stop_asked_.store(true, std::memory_order_release);
+    }
     /// The bus object is gone.
     void ask_to_give_up() noexcept { given_up_.store(true, std::memory_order_release); }
 
@@ -67,10 +72,6 @@ public:
     }
 
     [[nodiscard]] auto handlers() noexcept -> handler_list& { return handlers_; }
-    [[nodiscard]] auto in_process() const -> bool {
-        const std::lock_guard lock(guard_);
-        return transport_ == nullptr || transport_->in_process();
-    }
     [[nodiscard]] auto health() const -> cobus::health {
         cobus::health now;
         {
@@ -94,13 +95,17 @@ public:
             complete_all(starting_waiters_, errc::closed);
             finish();
         }
-        start_step();
+        if (phase_ == phase::starting || start_asked_.exchange(false, std::memory_order_acq_rel)) {
+            start_step();
+        }
         states_step();
         handlers_step(false);
     }
     /// After it.
     void step_after(clock::time_point now) {
-        stop_step(now);
+        if (stop_asked_.load(std::memory_order_acquire)) {
+            stop_step(now);
+        }
         handlers_done_step();
     }
     [[nodiscard]] auto over() const noexcept -> bool { return phase_ == phase::over; }
@@ -348,7 +353,9 @@ private:
     publisher* publisher_;
     dispatcher* dispatcher_;
     handler_list handlers_;
+    std::atomic<bool> start_asked_{false};
     std::atomic<bool> stop_requested_{false};
+    std::atomic<bool> stop_asked_{false}; ///< in one way or the other
     std::atomic<bool> given_up_{false};
 
     mutable std::mutex guard_; // of these

@@ -52,6 +52,11 @@ public:
     publisher(const publisher&) = delete;
     auto operator=(const publisher&) -> publisher& = delete;
 
+    /// Whether handlers get what is published without leaving the process; also before the start.
+    [[nodiscard]] auto in_process() const noexcept -> bool {
+        const transport* to = to_.load(std::memory_order_acquire);
+        return to == nullptr || to->in_process();
+    }
     void connect(transport* to) noexcept { to_.store(to, std::memory_order_release); }
 
     [[nodiscard]] auto make() -> publish_op* {
@@ -86,6 +91,12 @@ public:
         }
         return to->publish(op, may_wait);
     }
+    /// Whether a node that was `pending`, and that nobody waits for, has ended: then `ec` and
+    /// `where` are set, and the caller owns it again.
+    [[nodiscard]] auto has_ended(publish_op& op) noexcept -> bool {
+        const std::lock_guard lock(guard_);
+        return op.finished;
+    }
     /// For who got `done` but wants the end told as if it came later.
     void tell_later(publish_op& op) noexcept { finish(op); }
 
@@ -104,25 +115,23 @@ public:
         {
             const std::lock_guard lock(guard_);
             deadlines_.emplace(deadline, watched{&op, generation});
+            soonest_.store(deadlines_.begin()->first, std::memory_order_relaxed);
         }
         wake_(who_);
     }
-    [[nodiscard]] auto next_deadline() -> std::chrono::steady_clock::time_point {
-        const std::lock_guard lock(guard_);
-        return deadlines_.empty() ? (std::chrono::steady_clock::time_point::max)()
-                                  : deadlines_.begin()->first;
+    [[nodiscard]] auto next_deadline() const noexcept -> std::chrono::steady_clock::time_point {
+        return soonest_.load(std::memory_order_relaxed);
     }
     /// Ends what is past its deadline: `tell(waiter, ec, receipt)`. Home only.
     template <class Tell> void expire(std::chrono::steady_clock::time_point now, Tell tell) {
-        for (;;) {
+        while (next_deadline() <= now) {
             watched due{};
             {
                 const std::lock_guard lock(guard_);
-                if (deadlines_.empty() || deadlines_.begin()->first > now) {
-                    return;
-                }
                 due = deadlines_.begin()->second;
                 deadlines_.erase(deadlines_.begin());
+                soonest_.store(deadlines_.empty() ? never : deadlines_.begin()->first,
+                               std::memory_order_relaxed);
             }
             std::error_code ec;
             receipt where;
@@ -232,6 +241,7 @@ public:
 private:
     friend struct publish_op;
     using chunk = std::array<publish_op, 64>;
+    static constexpr auto never = (std::chrono::steady_clock::time_point::max)();
     struct watched {
         publish_op* op;
         std::uint64_t generation;
@@ -300,6 +310,8 @@ private:
     publish_op* free_ = nullptr;
     std::vector<std::unique_ptr<chunk>> chunks_;
     std::multimap<std::chrono::steady_clock::time_point, watched> deadlines_;
+    /// Of them; who adds one wakes the home afterwards, so that it sees it.
+    std::atomic<std::chrono::steady_clock::time_point> soonest_{never};
 };
 
 inline void publish_op::handled(bool all_done) noexcept {
