@@ -11,8 +11,12 @@ public:
         T* first = top_.load(std::memory_order_relaxed);
         do {
             item.inbox_next = first;
-        } while (!top_.compare_exchange_weak(first, &item, std::memory_order_release,
+        } while (!top_.compare_exchange_weak(first, &item, std::memory_order_seq_cst,
                                              std::memory_order_relaxed));
+    }
+    /// Sequentially consistent with `push`, for who announces that it sleeps and then looks again.
+    [[nodiscard]] auto empty() const noexcept -> bool {
+        return top_.load(std::memory_order_seq_cst) == nullptr;
     }
 
     /// A list by `inbox_next`, oldest first; null when empty.

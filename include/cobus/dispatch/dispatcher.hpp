@@ -168,8 +168,12 @@ private:
                 return false;
             }
             if (got.what == signal::messages) {
-                for (const delivery& each : std::span(room_).first(got.count)) {
-                    admit(each);
+                for (std::size_t j = 0; j < got.count;
+                     ++j) { // all at once, to wait for memory once
+                    of_[j] = partitions_.find(room_[j].where, room_[j].epoch);
+                }
+                for (std::size_t j = 0; j < got.count; ++j) {
+                    admit(room_[j], of_[j]);
                 }
                 runner_.run_ready();
                 give_back();
@@ -215,8 +219,7 @@ private:
         }
     }
 
-    void admit(const delivery& from) {
-        partition_state* partition = partitions_.find(from.where, from.epoch);
+    void admit(const delivery& from, partition_state* partition) {
         if (partition == nullptr || partition->leaving) {
             back_.push_back(from);
             return;
@@ -386,6 +389,7 @@ private:
     runner runner_;
     departures departures_{*host_, partitions_, commits_, runner_};
     std::array<delivery, batch> room_;
+    std::array<partition_state*, batch> of_{}; ///< of each in the room
     std::vector<delivery> back_;
     clock::time_point now_{};
     clock::time_point deadline_{};

@@ -74,7 +74,7 @@ private:
         return ring_[which & (ring_.size() - 1)];
     }
     void grow() {
-        std::vector<entry> larger(ring_.empty() ? 64 : 2 * ring_.size());
+        std::vector<entry> larger(ring_.empty() ? 16 : 2 * ring_.size());
         for (ticket each = first_; each != last_; ++each) {
             larger[each & (larger.size() - 1)] = at(each);
         }

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <new>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace cobus::detail {
@@ -30,7 +31,7 @@ struct memory_limits {
 class memory_partition {
 public:
     memory_partition(const std::string* topic, std::int32_t number, memory_limits limits) noexcept
-        : where_{topic, number}, limits_(limits), full_at_(limits.retention) {}
+        : full_at_(limits.retention), where_{topic, number}, limits_(limits) {}
     memory_partition(const memory_partition&) = delete;
     auto operator=(const memory_partition&) -> memory_partition& = delete;
     ~memory_partition() {
@@ -160,9 +161,12 @@ public:
 
     // --- readers
 
+    struct taken_out {
+        std::size_t count;
+        bool more; ///< else the next append calls the reader
+    };
     /// Copies what lies from the reader's position on; `handle` is the typed payload to lend.
-    [[nodiscard]] auto read(memory_reader& reader, std::span<delivery> room) noexcept
-        -> std::size_t {
+    [[nodiscard]] auto read(memory_reader& reader, std::span<delivery> room) noexcept -> taken_out {
         const std::lock_guard lock(guard_);
         const std::int64_t left = end_.load(std::memory_order_relaxed) - reader.next;
         const auto count = (std::min)(room.size(), static_cast<std::size_t>(left));
@@ -173,42 +177,53 @@ public:
             room[i].offset = offset;
             room[i].handle = reinterpret_cast<std::uintptr_t>(item.published); // NOLINT
         }
-        return count;
+        const bool more = static_cast<std::int64_t>(count) < left;
+        reader.waiting = !more;
+        someone_waits_ = someone_waits_ || !more;
+        return {count, more};
     }
-    /// True: nothing to read, and the next append claims the reader's wake.
-    [[nodiscard]] auto wait(memory_reader& reader) noexcept -> bool {
+    /// No append calls the reader from now on. False: one has called it before, or nobody would.
+    auto stop_waiting(memory_reader& reader) noexcept -> bool {
         const std::lock_guard lock(guard_);
-        if (end_.load(std::memory_order_relaxed) > reader.next) {
-            return false;
-        }
-        reader.waiting.store(true, std::memory_order_seq_cst);
-        someone_waits_ = true;
-        return true;
+        return std::exchange(reader.waiting, false);
     }
-    /// Refused when the assignment is over. Follow with `tidy`.
+    /// Refused when the assignment is over. Tidies, too.
     [[nodiscard]] auto commit(memory_reader& reader, const position& what) noexcept -> bool {
-        const std::lock_guard lock(guard_);
-        memory_cursor& group = *reader.cursor;
-        if (group.owner != reader.gate || group.epoch != reader.epoch) {
-            return false;
-        }
-        try {
-            group.metadata = what.metadata;
-        } catch (const std::bad_alloc&) {
-            return false;
-        }
-        group.committed = (std::clamp)(what.offset, first_, end_.load(std::memory_order_relaxed));
-        return true;
+        return tidy_after([&] {
+            memory_cursor& group = *reader.cursor;
+            if (group.owner != reader.gate || group.epoch != reader.epoch) {
+                return false;
+            }
+            try {
+                group.metadata = what.metadata;
+            } catch (const std::bad_alloc&) {
+                return false;
+            }
+            group.committed =
+                (std::clamp)(what.offset, first_, end_.load(std::memory_order_relaxed));
+            return true;
+        });
     }
 
     /// Drops what may go and lets suspended publishers in, after a change that may have made room.
     void tidy() noexcept {
+        (void)tidy_after([] { return true; });
+    }
+
+private:
+    /// Tidies after a change under the same lock, if `change` says that there is one.
+    template <class Change> [[nodiscard]] auto tidy_after(Change change) noexcept -> bool {
+        bool changed = false;
         for (bool more = true; more;) {
             scrap unwanted;
             memory_waiter* done = nullptr;
             wake_gate* gate = nullptr;
             {
                 const std::lock_guard lock(guard_);
+                if (!changed && !change()) {
+                    return false;
+                }
+                changed = true;
                 make_room(unwanted);
                 done = let_in();
                 gate = done != nullptr ? claim() : nullptr;
@@ -217,9 +232,9 @@ public:
             finish(gate);
             memory_waiter::complete(done);
         }
+        return true;
     }
 
-private:
     struct entry {
         message* content = nullptr;
         const box* published = nullptr; ///< as it was when published
@@ -340,14 +355,15 @@ private:
         full_at_ = (std::min)(first_ + limits_.retention, active + limits_.lag);
     }
 
-    /// After an append: a reader's gate that is to be fired once the lock is released.
+    /// After an append: calls the readers, and says whose gate is to be fired once the lock is
+    /// released.
     [[nodiscard]] auto claim() noexcept -> wake_gate* {
         if (!someone_waits_) {
             return nullptr;
         }
         for (memory_reader* each : readers_) {
-            if (each->waiting.load(std::memory_order_relaxed)) {
-                each->waiting.store(false, std::memory_order_seq_cst);
+            if (std::exchange(each->waiting, false)) {
+                each->called->push(*each);
                 if (each->gate->claim()) {
                     return each->gate;
                 }
@@ -364,16 +380,17 @@ private:
         }
     }
 
-    topic_partition where_;
-    memory_limits limits_;
+    // What every publish looks at comes first.
     spin_lock guard_;
     bool someone_waits_ = false;
+    std::atomic<std::int64_t> end_{0};
     std::int64_t first_ = 0;
     std::int64_t full_at_;
-    std::atomic<std::int64_t> end_{0};
     numbered_ring<entry> log_;
     memory_line line_;
     std::vector<memory_reader*> readers_;
+    topic_partition where_;
+    memory_limits limits_;
     std::vector<std::unique_ptr<memory_cursor>> cursors_;
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../../detail/inbox.hpp"
 #include "../../detail/wake_gate.hpp"
 #include "cursor.hpp"
 #include "ring.hpp"
@@ -22,8 +23,9 @@ enum class memory_reading : unsigned char {
 /// One assignment of a partition: where its stream reads, and what it has not given back. Only the
 /// stream uses it, but for the atomics.
 struct memory_reader {
-    memory_reader(memory_partition& from, memory_cursor& group, wake_gate& wakes) noexcept
-        : partition(&from), cursor(&group), gate(&wakes) {}
+    memory_reader(memory_partition& from, memory_cursor& group, inbox<memory_reader>& calls,
+                  wake_gate& wakes) noexcept
+        : called(&calls), gate(&wakes), partition(&from), cursor(&group) {}
 
     /// Everything below was given back.
     void give_back(std::int64_t offset) noexcept {
@@ -38,20 +40,25 @@ struct memory_reader {
         }
     }
 
-    memory_partition* partition;
-    memory_cursor* cursor;
+    // What an append and the next read look at comes first, in one line of the cache.
+    bool waiting = false; ///< the next append calls it; under the partition's lock
+    bool held = false;
+    bool parked = false;  ///< had something to read while it was held
+    bool retired = false; ///< the assignment is over; handlers still read
+    memory_reading how = memory_reading::original;
+    inbox<memory_reader>* called; ///< of its stream: those that have something to read again
     wake_gate* gate;
+    memory_reader* inbox_next = nullptr;
+    memory_reader* queue_next = nullptr;
+    std::int64_t next = 0; ///< to be delivered
+    memory_partition* partition;
+    std::atomic<std::int64_t> low{0};    ///< the log keeps everything from here on
+    numbered_ring<message*> outstanding; ///< from `low` to `next`; null when given back
     topic_partition where;
     std::uint32_t epoch = 0;
-    memory_reading how = memory_reading::original;
-    bool held = false;
-    bool retired = false;     ///< the assignment is over; handlers still read
-    std::int64_t next = 0;    ///< to be delivered
+    memory_cursor* cursor;
     std::int64_t behind = -1; ///< committed up to here before it was given back
     std::size_t unreturned = 0;
-    numbered_ring<message*> outstanding;      ///< from `low` to `next`; null when given back
-    std::atomic<std::int64_t> low{0};         ///< the log keeps everything from here on
-    std::atomic<bool> waiting{false};         ///< the next append claims a wake
     std::unique_ptr<memory_reader> following; ///< in a list of retired ones
 };
 

@@ -1,10 +1,12 @@
 #pragma once
 
+#include "../../detail/queue.hpp"
 #include "partition.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <new>
 #include <span>
@@ -14,7 +16,9 @@
 namespace cobus::detail {
 
 /// What one stream reads: its assigned partitions, those about to come or go, and those that went
-/// while handlers still read from them. Only the stream's own calls come here.
+/// while handlers still read from them. A partition that was read empty calls its reader with the
+/// next message, so that only those are looked at that have something. Only the stream's own calls
+/// come here.
 class memory_readers {
 public:
     using reader_ptr = std::unique_ptr<memory_reader>;
@@ -40,19 +44,26 @@ public:
         active_.reserve(active_.size() + count);
         moving_.reserve(active_.size() + count);
     }
+    [[nodiscard]] auto make(memory_partition& from, memory_cursor& group, wake_gate& gate)
+        -> reader_ptr {
+        return std::make_unique<memory_reader>(from, group, called_, gate);
+    }
     void come(reader_ptr reader) noexcept { moving_.push_back(std::move(reader)); }
     void go(const topic_partition& where) noexcept {
-        const auto found = std::find_if(active_.begin(), active_.end(),
-                                        [&](const auto& each) { return each->where == where; });
+        const auto found = active_.begin() + static_cast<std::ptrdiff_t>(place_of(where));
+        forget(**found);
         moving_.push_back(std::move(*found));
         active_.erase(found);
     }
     /// Those that come are here.
     void arrive() noexcept {
         for (auto& each : moving_) {
+            ready_.push(*each);
             active_.push_back(std::move(each));
         }
         moving_.clear();
+        std::sort(active_.begin(), active_.end(),
+                  [](const auto& a, const auto& b) { return a->where < b->where; });
     }
     /// Those that go are gone.
     void depart() noexcept {
@@ -72,23 +83,22 @@ public:
     /// The assignment of that epoch, while it is not over; else null.
     [[nodiscard]] auto find(const topic_partition& where, std::uint32_t epoch) noexcept
         -> memory_reader* {
-        for (auto* all : {&active_, &moving_}) {
-            for (std::size_t i = 0; i < all->size(); ++i) {
-                const std::size_t at = (found_ + i) % all->size(); // they are asked for in turn
-                if ((*all)[at]->where == where && (*all)[at]->epoch == epoch) {
-                    found_ = at;
-                    return (*all)[at].get();
-                }
-            }
+        if (memory_reader* found = active(where); found != nullptr && found->epoch == epoch) {
+            return found;
         }
-        return nullptr;
+        const auto found = std::find_if(moving_.begin(), moving_.end(), [&](const auto& each) {
+            return each->where == where && each->epoch == epoch;
+        });
+        return found != moving_.end() ? found->get() : nullptr;
     }
     /// True: something is to be had from it again.
     [[nodiscard]] auto hold(const topic_partition& where, bool held) noexcept -> bool {
-        for (const auto& each : active_) {
-            if (each->where == where && each->held != held) {
-                each->held = held;
-                return !held && !each->partition->wait(*each);
+        memory_reader* const found = active(where);
+        if (found != nullptr) {
+            found->held = held;
+            if (!held && std::exchange(found->parked, false)) {
+                ready_.push(*found);
+                return true;
             }
         }
         return false;
@@ -99,27 +109,27 @@ public:
     /// May throw `std::bad_alloc`, and then has taken nothing.
     [[nodiscard]] auto take(std::span<delivery> room) -> std::size_t {
         std::size_t count = 0;
-        const std::size_t all = active_.size();
-        for (std::size_t i = 0; i < all && count < room.size(); ++i) {
-            turn_ = turn_ + 1 < all ? turn_ + 1 : 0;
-            memory_reader& reader = *active_[turn_];
-            if (!reader.held && reader.partition->end() > reader.next) {
-                try {
-                    count += take(reader, room.subspan(count));
-                } catch (const std::bad_alloc&) {
-                    return count > 0 ? count : throw;
-                }
+        hear();
+        while (count < room.size()) {
+            memory_reader* const next = ready_.pop();
+            if (next == nullptr) {
+                break;
+            }
+            if (next->held) {
+                next->parked = true;
+                continue;
+            }
+            try {
+                count += take(*next, room.subspan(count));
+            } catch (const std::bad_alloc&) {
+                return count > 0 ? count : throw;
             }
         }
         return count;
     }
-    /// True: each reader has nothing, and the next message claims its wake.
-    [[nodiscard]] auto wait() noexcept -> bool {
-        return std::all_of(active_.begin(), active_.end(), [](const auto& each) {
-            return each->held || each->waiting.load(std::memory_order_seq_cst) ||
-                   each->partition->wait(*each);
-        });
-    }
+    /// Nothing is to be had, and the next message claims the stream's wake. Asked after announcing
+    /// that the stream sleeps.
+    [[nodiscard]] auto dry() const noexcept -> bool { return ready_.empty() && called_.empty(); }
     void give_back(std::span<delivery> finished) noexcept {
         for (const delivery& each : finished) {
             auto& reader = *reinterpret_cast<memory_reader*>(each.handle); // NOLINT: `take` put it
@@ -138,16 +148,67 @@ public:
     }
 
 private:
-    [[nodiscard]] static auto take(memory_reader& reader, std::span<delivery> room) -> std::size_t {
+    /// Where a partition is among the active, or would be.
+    [[nodiscard]] auto place_of(const topic_partition& where) const noexcept -> std::size_t {
+        // They are consecutive, as a rule: from the one found last, count.
+        if (found_ < active_.size()) {
+            const topic_partition& last = active_[found_]->where;
+            const std::size_t guess = found_ + static_cast<std::size_t>(where.partition) -
+                                      static_cast<std::size_t>(last.partition);
+            if (guess < active_.size() && active_[guess]->where == where) {
+                return guess;
+            }
+        }
+        const auto found = std::lower_bound(
+            active_.begin(), active_.end(), where,
+            [](const auto& each, const topic_partition& asked) { return each->where < asked; });
+        return static_cast<std::size_t>(found - active_.begin());
+    }
+    [[nodiscard]] auto active(const topic_partition& where) noexcept -> memory_reader* {
+        found_ = place_of(where);
+        return found_ < active_.size() && active_[found_]->where == where ? active_[found_].get()
+                                                                          : nullptr;
+    }
+
+    /// Those that were called have something.
+    void hear() noexcept {
+        for (memory_reader* each = called_.take(); each != nullptr;) {
+            memory_reader* const next = each->inbox_next;
+            ready_.push(*each);
+            each = next;
+        }
+    }
+    /// Nobody calls it any more, and it is not read.
+    void forget(memory_reader& reader) noexcept {
+        reader.partition->stop_waiting(reader);
+        hear();
+        ready_.remove_if([&reader](const memory_reader& each) { return &each == &reader; },
+                         [](memory_reader& /*gone*/) {});
+        reader.parked = false;
+    }
+
+    /// Takes from a reader that is in no list, and then is, or is called.
+    [[nodiscard]] auto take(memory_reader& reader, std::span<delivery> room) -> std::size_t {
         const auto there = static_cast<std::size_t>(reader.partition->end() - reader.next);
         room = room.first((std::min)(room.size(), there));
         const std::int64_t low = reader.low.load(std::memory_order_relaxed);
         const auto span = static_cast<std::size_t>(reader.next - low);
-        reader.outstanding.reserve(low, span, span + room.size());
-        const std::size_t count = reader.partition->read(reader, room);
+        try {
+            reader.outstanding.reserve(low, span, span + room.size());
+        } catch (const std::bad_alloc&) {
+            ready_.push(reader);
+            throw;
+        }
+        const auto [count, more] = reader.partition->read(reader, room);
+        if (more) {
+            ready_.push(reader);
+        }
         for (std::size_t i = 0; i < count; ++i) {
             delivery& each = room[i];
             if (reader.how == memory_reading::borrowed && !lend(each)) {
+                if (!more && reader.partition->stop_waiting(reader)) {
+                    ready_.push(reader);
+                }
                 return i > 0 ? i : throw std::bad_alloc();
             }
             each.where = reader.where;
@@ -175,7 +236,7 @@ private:
     /// The assignment is over; the reader stays until all is given back.
     void retire(reader_ptr reader) noexcept {
         reader->retired = true;
-        reader->waiting.store(false, std::memory_order_relaxed);
+        forget(*reader);
         if (reader->unreturned == 0) {
             discard(std::move(reader));
         } else {
@@ -209,11 +270,12 @@ private:
         partition.tidy();
     }
 
-    std::vector<reader_ptr> active_; ///< assigned, and messages flow
+    inbox<memory_reader> called_;    ///< by an append, from any thread
+    queue<memory_reader> ready_;     ///< of the active: that have something, as far as known
+    std::vector<reader_ptr> active_; ///< assigned, and messages flow; by topic and number
     std::vector<reader_ptr> moving_; ///< told to come or go, and not yet settled
     reader_ptr retired_;             ///< over, but handlers still read what they gave
-    std::size_t turn_ = 0;
-    std::size_t found_ = 0;
+    std::size_t found_ = 0;          ///< among the active, last
 };
 
 } // namespace cobus::detail

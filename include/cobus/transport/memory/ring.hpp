@@ -32,7 +32,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t smallest = 64;
+    static constexpr std::size_t smallest = 16;
 
     std::vector<T> items_;
 };

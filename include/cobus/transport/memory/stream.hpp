@@ -94,12 +94,9 @@ public:
             memory_reader* reader = readers_.find(each.where, epoch);
             if (reader == nullptr || !reader->partition->commit(*reader, each)) {
                 refused = true;
-                continue;
-            }
-            if (each.offset > reader->low.load(std::memory_order_relaxed)) {
+            } else if (each.offset > reader->low.load(std::memory_order_relaxed)) {
                 reader->behind = each.offset;
             }
-            reader->partition->tidy();
         }
         done.ec = refused ? make_error_code(errc::not_assigned) : std::error_code();
         done.completed(done);
@@ -162,7 +159,7 @@ private:
     [[nodiscard]] auto nothing_comes(bool messages_wanted) noexcept -> bool {
         member_.gate.arm();
         return !member_.attention.load(std::memory_order_seq_cst) &&
-               (!messages_wanted || readers_.wait());
+               (!messages_wanted || readers_.dry());
     }
 
     // --- signals
@@ -241,8 +238,7 @@ private:
                 if (position known = share.partition->committed(group_); !known.metadata.empty()) {
                     told_committed_.push_back(std::move(known));
                 }
-                auto made =
-                    std::make_unique<memory_reader>(*share.partition, *share.cursor, member_.gate);
+                auto made = readers_.make(*share.partition, *share.cursor, member_.gate);
                 lost += begin(*made, where, epoch, share.begin());
                 readers_.come(std::move(made));
                 share.at = memory_share::place::owned;
