@@ -67,13 +67,13 @@ public:
     [[nodiscard]] auto time() const noexcept -> time_point { return time_; }
     /// Nothing when the message has no key; an empty key is a key.
     [[nodiscard]] auto key() const noexcept -> std::optional<std::string_view> {
-        return has_key_ ? std::optional<std::string_view>(key_) : std::nullopt;
+        return key_.data() != nullptr ? std::optional<std::string_view>(key_) : std::nullopt;
     }
     [[nodiscard]] auto headers() const noexcept -> const cobus::headers& { return headers_; }
     [[nodiscard]] auto headers() noexcept -> cobus::headers& { return headers_; }
     /// True for a tombstone: no payload at all, not even an empty one.
     [[nodiscard]] auto is_null() const noexcept -> bool {
-        return !has_bytes_ && boxes_ == nullptr && lent_ == nullptr;
+        return !has_bytes() && boxes_ == nullptr && lent_ == nullptr;
     }
     /// The payload's bytes; empty for a tombstone, and for a typed payload until `ensure_bytes`.
     [[nodiscard]] auto payload() const noexcept -> std::string_view { return bytes_; }
@@ -84,20 +84,15 @@ public:
     void type(std::string_view value) { type_ = (text().type = value); }
     void source(std::string_view value) { source_ = (text().source = value); }
     void time(time_point value) noexcept { time_ = value; }
-    void key(std::string_view value) {
-        key_ = (text().key = value);
-        has_key_ = true;
-    }
-    void no_key() noexcept { has_key_ = false; }
+    void key(std::string_view value) { key_ = (text().key = value); }
+    void no_key() noexcept { key_ = {}; }
     void payload(std::string bytes) {
         drop_boxes();
         bytes_ = (text().bytes = std::move(bytes));
-        has_bytes_ = true;
     }
     void no_payload() noexcept {
         drop_boxes();
         bytes_ = {};
-        has_bytes_ = false;
     }
 
     // For transports and the bus, which know how long their memory lives.
@@ -105,22 +100,21 @@ public:
     [[nodiscard]] auto interned_topic() const noexcept -> const std::string* { return topic_; }
     void type_view(std::string_view value) noexcept { type_ = value; }
     void source_view(std::string_view value) noexcept { source_ = value; }
-    void key_view(std::string_view value) noexcept {
-        key_ = value;
-        has_key_ = true;
-    }
-    void payload_view(std::string_view value) noexcept {
-        bytes_ = value;
-        has_bytes_ = true;
-    }
+    void key_view(std::string_view value) noexcept { key_ = not_null(value); }
+    void payload_view(std::string_view value) noexcept { bytes_ = not_null(value); }
     /// The payload came within these bytes, as the content type says: a structured CloudEvent. With
-    /// an empty type it could not be taken out, and the payload is the envelope.
-    void envelope_view(std::string_view bytes, std::string_view content_type) noexcept {
-        envelope_ = bytes;
-        envelope_type_ = content_type;
+    /// an empty type it could not be taken out, and the payload is the envelope. May throw
+    /// `std::bad_alloc`.
+    void envelope_view(std::string_view bytes, std::string_view content_type) {
+        text().envelope = bytes;
+        text().envelope_type = content_type;
     }
-    [[nodiscard]] auto envelope() const noexcept -> std::string_view { return envelope_; }
-    [[nodiscard]] auto envelope_type() const noexcept -> std::string_view { return envelope_type_; }
+    [[nodiscard]] auto envelope() const noexcept -> std::string_view {
+        return texts_ ? texts_->envelope : std::string_view();
+    }
+    [[nodiscard]] auto envelope_type() const noexcept -> std::string_view {
+        return texts_ ? texts_->envelope_type : std::string_view();
+    }
     /// Keeps alive what the views point into: `release(held)` is called when the message dies.
     void hold(void* held, void (*release)(void*) noexcept) noexcept {
         held_ = held;
@@ -143,8 +137,10 @@ public:
 
     /// How it has to look on Kafka, where neither its contract nor the bus decides: of a message
     /// that comes from a spool's file.
-    void form(wire::mode how) noexcept { form_ = how; }
-    [[nodiscard]] auto form() const noexcept -> std::optional<wire::mode> { return form_; }
+    void form(wire::mode how) { text().form = how; }
+    [[nodiscard]] auto form() const noexcept -> std::optional<wire::mode> {
+        return texts_ ? texts_->form : std::nullopt;
+    }
 
     /// Takes the typed payload. The message owns it.
     void adopt(detail::box* event) noexcept {
@@ -164,20 +160,21 @@ public:
         type_ = original.type_;
         source_ = original.source_;
         key_ = original.key_;
-        has_key_ = original.has_key_;
         id_ = original.id_;
         time_ = original.time_;
         headers_ = original.headers_;
-        form_ = original.form_;
-        envelope_ = original.envelope_;
-        envelope_type_ = original.envelope_type_;
+        if (!original.envelope().empty()) {
+            envelope_view(original.envelope(), original.envelope_type());
+        }
+        if (original.form()) {
+            form(*original.form());
+        }
         observer_ = original.observer_;
         observer_owner_ = original.observer_owner_;
         run_ = original.run_;
         lent_ = lent;
         if (lent == nullptr) { // else the original's group may just be making the bytes
             bytes_ = original.bytes_;
-            has_bytes_ = original.has_bytes_;
         }
     }
     /// The contract of the typed payload it was published with, or null for bytes.
@@ -195,7 +192,7 @@ public:
     /// Makes the bytes from the typed payload, once.
     [[nodiscard]] auto ensure_bytes() -> codec_result {
         const detail::box* from = boxes_ != nullptr ? boxes_ : lent_;
-        if (has_bytes_ || from == nullptr) {
+        if (has_bytes() || from == nullptr) {
             return codec_result();
         }
         const detail::contract_info& info = *from->info;
@@ -208,7 +205,6 @@ public:
         codec_result result = info.encode(*from, out);
         if (result.ok()) {
             bytes_ = out;
-            has_bytes_ = true;
         }
         return result;
     }
@@ -221,7 +217,7 @@ public:
         if (codec_result encoded = ensure_bytes(); !encoded.ok()) {
             return encoded;
         }
-        if (!has_bytes_) {
+        if (!has_bytes()) {
             return codec_result(
                 "the message has no payload (a tombstone), so there is no event in it");
         }
@@ -253,9 +249,17 @@ public:
     }
 
 private:
-    struct texts { // allocated only for what cannot be a view
+    struct texts { // allocated only for what cannot be a view, or is seldom there
         std::string type, source, key, bytes;
+        std::string_view envelope, envelope_type;
+        std::optional<wire::mode> form;
     };
+
+    /// Nothing at all is a view of nowhere, so what is empty points somewhere.
+    [[nodiscard]] static auto not_null(std::string_view value) noexcept -> std::string_view {
+        return value.data() != nullptr ? value : std::string_view("", 0);
+    }
+    [[nodiscard]] auto has_bytes() const noexcept -> bool { return bytes_.data() != nullptr; }
 
     [[nodiscard]] auto text() -> texts& {
         if (!texts_) {
@@ -285,15 +289,10 @@ private:
         std::swap(source_, other.source_);
         std::swap(key_, other.key_);
         std::swap(bytes_, other.bytes_);
-        std::swap(envelope_, other.envelope_);
-        std::swap(envelope_type_, other.envelope_type_);
         std::swap(boxes_, other.boxes_);
         std::swap(lent_, other.lent_);
         std::swap(id_, other.id_);
         std::swap(time_, other.time_);
-        std::swap(has_key_, other.has_key_);
-        std::swap(has_bytes_, other.has_bytes_);
-        std::swap(form_, other.form_);
         std::swap(headers_, other.headers_);
         std::swap(texts_, other.texts_);
         std::swap(held_, other.held_);
@@ -306,17 +305,12 @@ private:
     const std::string* topic_ = nullptr;
     std::string_view type_;
     std::string_view source_;
-    std::string_view key_;
-    std::string_view bytes_;
-    std::string_view envelope_;
-    std::string_view envelope_type_;
+    std::string_view key_;   // of nowhere: none
+    std::string_view bytes_; // the same
     detail::box* boxes_ = nullptr;
     const detail::box* lent_ = nullptr; ///< another message's
     message_id id_;
     time_point time_{};
-    bool has_key_ = false;
-    bool has_bytes_ = false;
-    std::optional<wire::mode> form_;
     cobus::headers headers_;
     std::unique_ptr<texts, detail::pool_deleter> texts_;
     void* held_ = nullptr;

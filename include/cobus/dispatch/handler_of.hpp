@@ -194,8 +194,13 @@ private:
     }
 
     static auto serve(handler_of& self, worker& me) -> net::awaitable<void> {
-        co_await net::this_coro::reset_cancellation_state(net::enable_total_cancellation());
         for (;;) {
+            if (!me.own_filter) { // what a handler made of it is not for the next event
+                watched_filter filter(me.own_filter);
+                co_await net::this_coro::reset_cancellation_state(std::move(filter),
+                                                                  net::enable_total_cancellation());
+                me.own_filter = true;
+            }
             job& work = *me.current;
             context where(work, &me);
             try {
@@ -205,7 +210,7 @@ private:
                     work.ended = result(said);
                 } else {
                     co_await call_handler(self.handler_, argument(work), where);
-                    work.ended = result(result::kind::done);
+                    work.ended.set_done();
                 }
             } catch (...) {
                 work.ended = result::thrown(std::current_exception());
@@ -218,11 +223,8 @@ private:
                 if (work.ended.what() == result::kind::retry) {
                     work.ended = result(result::kind::cancelled);
                 }
-            } else { // what the handler made of it is not for the next event
-                co_await net::this_coro::reset_cancellation_state(net::enable_total_cancellation());
-                if (self.host().next_job(me) != nullptr) {
-                    continue;
-                }
+            } else if (self.host().next_job(me) != nullptr) {
+                continue;
             }
             co_await me.next();
             if (me.dismissed) {

@@ -77,6 +77,11 @@ public:
         return made;
     }
 
+    void set_done() noexcept {
+        what_ = kind::done;
+        more_.reset();
+    }
+
     [[nodiscard]] auto what() const noexcept -> kind { return what_; }
     [[nodiscard]] auto well() const noexcept -> bool {
         return what_ == kind::done || what_ == kind::skip;

@@ -106,12 +106,20 @@ public:
         }
         registration& handler = *done->handler;
         executing_ = free.current = nullptr;
-        ended(*done);
+        --running_;
+        --handler.running;
+        if (observer_ != nullptr) {
+            observer_->ran(*done);
+        }
+        done->settled = true;
+        finish(*done);
         job* const next = may_run(handler) && !handler.closing ? next_of(handler) : nullptr;
         if (next != nullptr) {
             executing_ = free.current = next;
             ++running_;
             ++handler.running;
+        } else {
+            handlers_.list(handler); // its limit may have stopped it
         }
         return next;
     }

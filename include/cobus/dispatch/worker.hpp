@@ -13,6 +13,29 @@
 
 namespace cobus::detail {
 
+/// Lets all cancellation through, and tells when it is no longer the filter: then somebody has
+/// replaced the coroutine's cancellation state.
+class watched_filter {
+public:
+    explicit watched_filter(bool& in_place) noexcept : in_place_(&in_place) {}
+    watched_filter(const watched_filter&) = default;
+    watched_filter(watched_filter&& other) noexcept
+        : in_place_(std::exchange(other.in_place_, nullptr)) {}
+    auto operator=(watched_filter) -> watched_filter& = delete;
+    ~watched_filter() {
+        if (in_place_ != nullptr) {
+            *in_place_ = false;
+        }
+    }
+    [[nodiscard]] auto operator()(net::cancellation_type type) const noexcept
+        -> net::cancellation_type {
+        return type;
+    }
+
+private:
+    bool* in_place_;
+};
+
 /// A long-lived coroutine that runs one handler's jobs one after another, resumed inline by the
 /// home. It spares a spawn for each message.
 class worker {
@@ -45,6 +68,7 @@ public:
     worker* inbox_next = nullptr;
     worker* queue_next = nullptr;
     handler_slot resume;
+    bool own_filter = false; ///< its cancellation state is as `serve` made it
     net::cancellation_signal signal;
     net::cancellation_signal beside; ///< for what the handler does not await itself
     /// Held while another thread resumes the coroutine, and to emit the signal.
