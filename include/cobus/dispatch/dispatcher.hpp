@@ -168,8 +168,8 @@ private:
                 return false;
             }
             if (got.what == signal::messages) {
-                for (std::size_t j = 0; j < got.count;
-                     ++j) { // all at once, to wait for memory once
+                // All at once, so that the misses of the cache overlap.
+                for (std::size_t j = 0; j < got.count; ++j) {
                     of_[j] = partitions_.find(room_[j].where, room_[j].epoch);
                 }
                 for (std::size_t j = 0; j < got.count; ++j) {
