@@ -108,11 +108,7 @@ public:
         executing_ = free.current = nullptr;
         --running_;
         --handler.running;
-        if (observer_ != nullptr) {
-            observer_->ran(*done);
-        }
-        done->settled = true;
-        finish(*done);
+        judge(*done);
         job* const next = may_run(handler) && !handler.closing ? next_of(handler) : nullptr;
         if (next != nullptr) {
             executing_ = free.current = next;
