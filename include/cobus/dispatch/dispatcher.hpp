@@ -168,12 +168,9 @@ private:
                 return false;
             }
             if (got.what == signal::messages) {
-                // All at once, so that the misses of the cache overlap.
+                const auto of = partitions_.find_all(std::span(room_).first(got.count));
                 for (std::size_t j = 0; j < got.count; ++j) {
-                    of_[j] = partitions_.find(room_[j].where, room_[j].epoch);
-                }
-                for (std::size_t j = 0; j < got.count; ++j) {
-                    admit(room_[j], of_[j]);
+                    admit(room_[j], of[j]);
                 }
                 runner_.run_ready();
                 give_back();
@@ -389,7 +386,6 @@ private:
     runner runner_;
     departures departures_{*host_, partitions_, commits_, runner_};
     std::array<delivery, batch> room_;
-    std::array<partition_state*, batch> of_{}; ///< of each in the room
     std::vector<delivery> back_;
     clock::time_point now_{};
     clock::time_point deadline_{};

@@ -54,6 +54,15 @@ public:
         return nullptr;
     }
 
+    /// The same for several at once, so that the misses of the cache overlap. Valid until the next.
+    [[nodiscard]] auto find_all(std::span<const delivery> of) -> std::span<partition_state* const> {
+        found_.clear();
+        for (const delivery& each : of) {
+            found_.push_back(find(each.where, each.epoch));
+        }
+        return found_;
+    }
+
     template <class F> void each(std::span<const topic_partition> which, F visit) {
         for (const auto& state : all_) {
             if (!state->gone &&
@@ -137,6 +146,7 @@ private:
     std::vector<std::unique_ptr<partition_state>> all_;
     std::vector<partition_state*> index_; ///< by `slot_of`
     std::vector<partition_state*> touched_;
+    std::vector<partition_state*> found_;
     partition_state* last_ = nullptr;
 };
 

@@ -61,7 +61,7 @@ public:
         }
         while (job* each = delays_.pop(now)) {
             if (each->lettered) {
-                send_letter(*each);
+                letters_.send(*each);
             } else if (each->diverting) {
                 retries_.divert(*each);
             } else {
@@ -277,9 +277,7 @@ private:
         // through with the last of them, or is suspended in it.
         job* last = std::exchange(executing_, nullptr);
         while (worker* free = inline_ready_.pop()) {
-            if (free->current == last) {
-                last = nullptr;
-            }
+            last = free->current == last ? nullptr : last;
             worker_ready(*free);
         }
         if (last != nullptr) {
@@ -317,7 +315,7 @@ private:
             break;
         case result::kind::dead_letter:
             keep_lane(work);
-            send_letter(work);
+            letters_.send(work);
             break;
         }
     }
@@ -336,7 +334,7 @@ private:
         } else if (worth_trying(work) && retries_.takes(work)) {
             retries_.divert(work);
         } else {
-            send_letter(work);
+            letters_.send(work);
         }
     }
 
@@ -348,11 +346,10 @@ private:
             delays_.add((clock::time_point::max)(), work);
             sink_->stopped(*work.of);
         } else {
-            send_letter(work);
+            letters_.send(work);
         }
     }
-    void send_letter(job& work) { letters_.send(work); }
-    void dead(job& work) override { send_letter(work); }
+    void dead(job& work) override { letters_.send(work); }
     void letter_over(job& work) override {
         work.settled = !work.of->abandoned;
         finish(work);
