@@ -58,7 +58,7 @@ struct dead_letter_health {
 struct spooled {
     std::uint64_t messages = 0;
     std::uint64_t bytes = 0;                                     ///< of payloads and keys
-    std::optional<std::chrono::system_clock::time_point> oldest; ///< when it was published
+    std::optional<std::chrono::system_clock::time_point> oldest; ///< since when it is kept
     std::uint64_t refused = 0; ///< that Kafka will never take, since the start
     std::uint64_t dropped = 0; ///< given up, because there was no room or it took too long
     bool durable = false;      ///< all of it survives this process

@@ -62,6 +62,7 @@ struct kept final : publish_node {
     std::uint64_t sequence = 0; ///< ascending in the order of publishing
     std::uint64_t lane = 0;     ///< of its topic and key; 0 without a key
     std::size_t size = 0;
+    time_point since{}; ///< kept for Kafka; the epoch while it only passes through
     kept_at where_now = kept_at::nowhere;
     bool given = false;   ///< to Kafka's client, once: never handled in process from then on
     bool put = false;     ///< the spool's file was told of it

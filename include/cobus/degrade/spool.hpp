@@ -67,8 +67,9 @@ public:
         put(item, kept_at::direct);
     }
     /// It stays here for now. May throw `std::bad_alloc`, and has done nothing then.
-    void enter_row(kept& item) {
+    void enter_row(kept& item, time_point now) {
         keys_.add(item.lane);
+        item.since = now;
         item.sequence = next_++;
         put(item, kept_at::pending);
     }
@@ -156,9 +157,10 @@ public:
     }
     /// Kafka's client has it not any more, and Kafka perhaps not. May throw `std::bad_alloc` for
     /// one that was direct, and has done nothing then.
-    void back(kept& item) {
+    void back(kept& item, time_point now) {
         if (item.where_now == kept_at::direct) {
             keys_.add(item.lane);
+            item.since = now;
         }
         unclean(item);
         move(item, kept_at::pending, true);
@@ -168,8 +170,9 @@ public:
     }
     /// The gate has closed: the oldest that passes through becomes a row. May throw
     /// `std::bad_alloc`, and has done nothing then.
-    void to_row(kept& item) {
+    void to_row(kept& item, time_point now) {
         keys_.add(item.lane);
+        item.since = now;
         unclean(item);
         move(item, kept_at::in_client, false);
     }
@@ -303,6 +306,7 @@ private:
             return;
         }
         item.where = receipt();
+        item.since = {};
         item.problem.clear();
         item.ec.clear();
         item.scratch = 0;

@@ -35,6 +35,8 @@ public:
     struct entry {
         kept* item;
         std::uint64_t sequence;
+        std::error_code ec{}; ///< why the file does not have it
+        std::string problem{};
     };
     struct result {
         std::vector<entry> put;
@@ -69,13 +71,13 @@ public:
         row.state = item.given ? row_state::in_client : row_state::pending;
         row.when_away = item.when_away;
         row.partition = item.partition;
-        row.since = item.content->time();
+        row.since = item.since;
         row.content.borrow(*item.content, item.content->published());
         row.content.payload_view(item.content->payload());
         if (item.content->is_null()) {
             row.content.no_payload();
         }
-        next_->puts.push_back({&item, item.sequence});
+        next_->puts.push_back(entry{&item, item.sequence, {}, {}});
         next_->changes.emplace_back(row_put{&row});
     }
     void gone(std::uint64_t sequence) { next().changes.emplace_back(row_gone{sequence}); }
@@ -151,14 +153,12 @@ private:
         std::unique_ptr<spool_file> file;
 
         void apply(batch& what) noexcept {
-            try {
-                file->apply(what.changes);
-            } catch (const std::system_error& e) {
-                what.ec = e.code();
-                what.problem = e.what();
-            } catch (const std::exception& e) {
-                what.ec = errc::store_failed;
-                what.problem = e.what();
+            try_to(what.ec, what.problem, [&] { file->apply(what.changes); });
+            if (of_one_row(what.ec)) {
+                what.ec.clear();
+                apply_singly(what);
+            } else if (what.ec) {
+                fail(what, what.puts.begin());
             }
             what.over.store(true, std::memory_order_release);
             const std::lock_guard lock(guard);
@@ -166,7 +166,51 @@ private:
                 wake();
             }
         }
+        /// One of the rows cannot be stored: the others are not to suffer for it. Ends early when
+        /// the file fails.
+        void apply_singly(batch& what) noexcept {
+            auto put = what.puts.begin();
+            for (std::size_t i = 0; i < what.changes.size() && !what.ec; ++i) {
+                std::error_code ec;
+                std::string problem;
+                try_to(ec, problem, [&] { file->apply(std::span(what.changes).subspan(i, 1)); });
+                const bool is_put = std::holds_alternative<row_put>(what.changes[i]);
+                if (is_put && of_one_row(ec)) {
+                    put->ec = ec;
+                    put->problem = std::move(problem);
+                } else if (ec) {
+                    what.ec = ec;
+                    what.problem = std::move(problem);
+                }
+                put += is_put && !what.ec ? 1 : 0;
+            }
+            if (what.ec) {
+                fail(what, put);
+            }
+        }
+        static void fail(batch& what, std::vector<entry>::iterator from) noexcept {
+            for (; from != what.puts.end(); ++from) {
+                from->ec = what.ec;
+                from->problem = what.problem;
+            }
+        }
     };
+
+    [[nodiscard]] static auto of_one_row(std::error_code ec) noexcept -> bool {
+        return ec == errc::too_large || ec == errc::not_encodable;
+    }
+    template <class F>
+    static void try_to(std::error_code& ec, std::string& problem, F what) noexcept {
+        try {
+            what();
+        } catch (const std::system_error& e) {
+            ec = e.code();
+            problem = e.what();
+        } catch (const std::exception& e) {
+            ec = errc::store_failed;
+            problem = e.what();
+        }
+    }
 
     [[nodiscard]] auto next() -> batch& {
         if (next_ == nullptr) {

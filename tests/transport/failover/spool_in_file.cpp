@@ -1,6 +1,7 @@
 #include "failover_bench.hpp"
 
 #include <cobus/degrade/spool_file.hpp>
+#include <cobus/testing/virtual_clock.hpp>
 #include <cobus/transport/kafka/helper_thread.hpp>
 
 #include <doctest/doctest.h>
@@ -35,6 +36,7 @@ struct disk {
     std::map<std::uint64_t, row> rows;
     std::vector<std::string> refused;
     std::uint64_t next = 1;
+    std::string unfit; ///< a payload that it cannot store
     bool full = false;
     bool locked = false;
 };
@@ -58,6 +60,13 @@ public:
         });
         if (on_->full && puts) {
             throw cobus::error(errc::queue_full, "the disk is full");
+        }
+        const bool unfit = std::ranges::any_of(changes, [this](const auto& each) {
+            const auto* const put = std::get_if<degrade::row_put>(&each);
+            return put != nullptr && put->row->content.payload() == on_->unfit;
+        });
+        if (unfit) {
+            throw cobus::error(errc::not_encodable, "it has no envelope");
         }
         for (const auto& each : changes) {
             std::visit([this](const auto& what) { change(what); }, each);
@@ -193,6 +202,53 @@ TEST_CASE("a full disk is the publisher's to know, and what is over still goes")
     CHECK(bench.to_kafka == names{"1", "3"});
     bench.answer_kafka();
     bench.written();
+    CHECK(on->rows.empty());
+}
+
+TEST_CASE("an event that the file cannot store fails alone, and not those written with it") {
+    const auto on = std::make_shared<disk>();
+    on->unfit = "2";
+    file_bench bench(kept_on(on));
+    bench.begin();
+    sent& one = bench.keep("1");
+    sent& two = bench.keep("2", "other");
+    sent& three = bench.keep("3");
+    bench.away(); // all three in one batch
+    bench.written();
+    CHECK(one.where.durable());
+    CHECK(two.ec == errc::maybe_sent); // Kafka's client has it
+    CHECK(three.where.durable());
+    sent& four = bench.keep("4");
+    on->unfit = "5";
+    sent& five = bench.keep("5", "other");
+    bench.written();
+    CHECK(four.where.durable());
+    CHECK(five.ec == errc::not_encodable);
+    CHECK(on->rows.size() == 3);
+}
+
+TEST_CASE("an event is kept as long as may be, whatever time it tells of itself") {
+    const auto on = std::make_shared<disk>();
+    cobus::transport_options options = kept_on(on);
+    options.spool.max_age = 10s;
+    const auto clock = cobus::testing::virtual_clock::make();
+    const cobus::time_point begun(std::chrono::hours(500'000));
+    clock->set_wall(begun);
+    options.time = clock;
+    file_bench bench(options);
+    bench.begin();
+    bench.away();
+    bench.keep("1"); // its own time is the epoch
+    bench.written();
+    clock->set_wall(begun + 9s);
+    bench.time.pass(2s);
+    CHECK(bench.whole->health().kept.messages == 1);
+    CHECK(bench.whole->health().kept.oldest == begun);
+    clock->set_wall(begun + 11s);
+    bench.time.pass(2s);
+    bench.written();
+    CHECK(bench.whole->health().kept.messages == 0);
+    CHECK(bench.whole->health().kept.dropped == 1);
     CHECK(on->rows.empty());
 }
 

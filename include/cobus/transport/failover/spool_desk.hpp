@@ -65,7 +65,7 @@ public:
         }
         kept& item = take(node, lane);
         try {
-            spool.enter_row(item);
+            spool.enter_row(item, options.wall());
         } catch (...) {
             spool.untake(item);
             throw;
@@ -96,7 +96,7 @@ public:
     [[nodiscard]] auto drop_old(time_point before) -> std::vector<degrade::remains> {
         std::vector<degrade::remains> rest;
         for (kept* oldest = spool.next();
-             oldest != nullptr && oldest->outer == nullptr && oldest->content->time() < before;
+             oldest != nullptr && oldest->outer == nullptr && oldest->since < before;
              oldest = spool.next()) {
             rest.push_back(gone(*oldest));
             ++dropped;
@@ -111,6 +111,7 @@ public:
         *content = std::move(from.content);
         const std::size_t bytes = size_of(*content);
         kept& item = spool.restore(std::move(content), lane, from.sequence, bytes);
+        item.since = from.since;
         item.partition = from.partition;
         item.when_away = from.when_away;
         item.owner = this;
@@ -128,10 +129,9 @@ public:
         }
     }
     /// The file had its say. Returns who is to be told.
-    auto stored(const degrade::spool_writer::entry& which, const degrade::spool_writer::result& how)
-        -> publish_node* {
-        kept& item = *which.item;
-        if (item.sequence != which.sequence || item.where_now == kept_at::nowhere) {
+    auto stored(const degrade::spool_writer::entry& how) -> publish_node* {
+        kept& item = *how.item;
+        if (item.sequence != how.sequence || item.where_now == kept_at::nowhere) {
             return nullptr; // Kafka has it already
         }
         item.stored = !how.ec;
@@ -267,7 +267,7 @@ private:
     }
     auto put_back(kept& item, bool at_once) noexcept -> publish_node* {
         try {
-            spool.back(item);
+            spool.back(item, options.wall());
         } catch (...) { // no memory
             return item.put ? nullptr : &spool.give_back(item);
         }

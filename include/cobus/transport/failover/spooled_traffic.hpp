@@ -95,7 +95,7 @@ public:
         const bool answered = item->outer != &node || item->put; // the gate closed meanwhile
         if (mine && answered) {
             item->given = false;
-            desk_.spool.back(*item);
+            desk_.spool.back(*item, desk_.options.wall());
         } else if (mine) {
             desk_.spool.give_back(*item);
         }
@@ -187,9 +187,8 @@ public:
         now.refused = desk_.refused;
         now.dropped = desk_.dropped;
         now.durable = desk_.writer.active() && desk_.writer.idle();
-        if (const kept* oldest = desk_.spool.oldest();
-            oldest != nullptr && oldest->content != nullptr) {
-            now.oldest = oldest->content->time();
+        if (const kept* oldest = desk_.spool.oldest(); oldest != nullptr) {
+            now.oldest = oldest->since;
         }
         return now;
     }
@@ -238,7 +237,7 @@ private:
             const std::lock_guard lock(desk_.guard);
             if (item.outer == nullptr || item.put) { // became a row meanwhile
                 item.given = false;
-                desk_.spool.back(item);
+                desk_.spool.back(item, desk_.options.wall());
                 desk_.runtime.wake();
                 return taken::pending;
             }
@@ -281,7 +280,7 @@ private:
                 return false;
             }
             try {
-                desk_.spool.to_row(*item);
+                desk_.spool.to_row(*item, desk_.options.wall());
                 if (desk_.writer.active()) {
                     desk_.store(*item);
                     return true;
@@ -358,7 +357,7 @@ private:
                 complain_ = done->ec ? done->problem : std::string();
                 told.reserve(done->put.size());
                 for (const auto& each : done->put) {
-                    if (publish_node* outer = desk_.stored(each, *done)) {
+                    if (publish_node* outer = desk_.stored(each)) {
                         told.push_back(outer);
                     }
                 }
