@@ -107,10 +107,7 @@ auto answered(const std::string& log) -> std::map<int, std::string> {
     return all;
 }
 
-} // namespace spool_restart
-
 TEST_CASE("what killed processes were told to be durable is in Kafka, once the next one ran") {
-    using namespace spool_restart;
     const cobus::test::temporary_folder folder;
     const std::string spool = (folder.path() / "spool.db").string();
     const std::string log = (folder.path() / "answered").string();
@@ -176,3 +173,5 @@ TEST_CASE("what killed processes were told to be durable is in Kafka, once the n
     }
     MESSAGE(told.size() << " answered, " << ids.size() - 1 << " in Kafka");
 }
+
+} // namespace spool_restart
