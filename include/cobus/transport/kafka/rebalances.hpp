@@ -106,6 +106,7 @@ public:
             return;
         }
         apply(waiting_.front());
+        settled_.swap(waiting_.front().partitions); // the dispatcher may read them until it polls
         waiting_.pop_front();
     }
 
@@ -168,6 +169,7 @@ private:
     stream_gate* gate_;
     std::optional<std::int64_t> first_;
     std::deque<rebalance> waiting_;
+    std::vector<topic_partition> settled_; ///< by the last answer
     std::uint32_t epoch_ = 0;
 };
 
