@@ -185,9 +185,9 @@ TEST_CASE("an operation that the handler does not await is cancelled through the
 }
 
 TEST_CASE("what is left in the context's slot is not the next event's") {
+    bool told = false; // outlives the timer, whose end is told as the scene goes
     scene here;
     net::steady_timer beside(here.context, 1h);
-    bool told = false;
     beside.async_wait(net::bind_cancellation_slot(here.runs[0]->where->cancellation_slot(),
                                                   [&](std::error_code /*ec*/) { told = true; }));
     here.let_go(0);
