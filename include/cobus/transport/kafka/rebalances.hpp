@@ -80,7 +80,7 @@ public:
     [[nodiscard]] auto next() -> polled {
         while (!waiting_.empty() && waiting_.front().partitions.empty()) {
             apply(waiting_.front()); // cooperative: nothing changes, but an answer is due
-            waiting_.pop_front();
+            drop_first();
         }
         polled what;
         if (waiting_.empty() || waiting_.front().told || !waiting_.front().may_be_told()) {
@@ -107,7 +107,7 @@ public:
         }
         apply(waiting_.front());
         settled_.swap(waiting_.front().partitions); // the dispatcher may read them until it polls
-        waiting_.pop_front();
+        drop_first();
     }
 
 private:
@@ -125,6 +125,12 @@ private:
         }
     };
 
+    void drop_first() noexcept {
+        if (waiting_.front().start) {
+            waiting_.front().start->silence(); // the gate may go before the helper thread is done
+        }
+        waiting_.pop_front();
+    }
     void stop_reading(const rebalance& of) noexcept {
         for (const topic_partition& each : of.partitions) {
             if (source* found = partitions_->find(each)) {

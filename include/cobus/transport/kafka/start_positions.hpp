@@ -204,8 +204,8 @@ private:
         }
     }
     void tell() noexcept {
+        const std::lock_guard lock(guard_); // until the wake is over, nobody lets the gate go
         known_.store(true, std::memory_order_release);
-        const std::lock_guard lock(guard_);
         if (gate_ != nullptr) {
             gate_->wake();
         }
