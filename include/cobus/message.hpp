@@ -257,7 +257,7 @@ private:
 
     /// Nothing at all is a view of nowhere, so what is empty points somewhere.
     [[nodiscard]] static auto not_null(std::string_view value) noexcept -> std::string_view {
-        return value.data() != nullptr ? value : std::string_view("", 0);
+        return value.data() != nullptr ? value : std::string_view("");
     }
     [[nodiscard]] auto has_bytes() const noexcept -> bool { return bytes_.data() != nullptr; }
 

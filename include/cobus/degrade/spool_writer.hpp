@@ -168,7 +168,7 @@ private:
         }
         /// One of the rows cannot be stored: the others are not to suffer for it. Ends early when
         /// the file fails.
-        void apply_singly(batch& what) noexcept {
+        void apply_singly(batch& what) const noexcept {
             auto put = what.puts.begin();
             for (std::size_t i = 0; i < what.changes.size() && !what.ec; ++i) {
                 std::error_code ec;

@@ -62,7 +62,7 @@ private:
     /// Only for the message that others get, so it does not matter when the disk is full.
     void sign() const noexcept {
         char text[24]; // NOLINT: written before it is read
-        const auto end = std::to_chars(text, text + sizeof text, ::getpid()).ptr;
+        const auto* const end = std::to_chars(text, text + sizeof text, ::getpid()).ptr;
         const auto size = static_cast<std::size_t>(end - text);
         if (::ftruncate(file_, 0) != 0 || ::pwrite(file_, text, size, 0) < 0) {
             return;

@@ -88,6 +88,7 @@ public:
     }
     void in_order(std::uint64_t count) const {
         std::vector<std::uint64_t> wanted;
+        wanted.reserve(count);
         for (std::uint64_t i = 0; i < count; ++i) {
             wanted.push_back(i);
         }
