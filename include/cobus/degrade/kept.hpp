@@ -2,6 +2,8 @@
 
 #include "../local_run.hpp"
 #include "../transport/transport.hpp"
+#include "sequence_list.hpp"
+#include "stand_in.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -50,13 +52,12 @@ private:
 
 /// An event of a spooling policy until Kafka has acknowledged it. As a node it is what Kafka's
 /// client gets, so the event never depends on its publisher.
-struct kept final : publish_node {
+struct kept final : stand_in {
     kept() = default;
     kept(const kept&) = delete;
     auto operator=(const kept&) -> kept& = delete;
     ~kept() { (void)take_rest(); }
 
-    publish_node* outer = nullptr; ///< the publisher's own node, until it is answered
     void* owner = nullptr;
     route_marks* of = nullptr;  ///< its topic's
     std::uint64_t sequence = 0; ///< ascending in the order of publishing
@@ -68,7 +69,6 @@ struct kept final : publish_node {
     bool put = false;     ///< the spool's file was told of it
     bool stored = false;  ///< and has it
     bool deliver = false; ///< waits to be handled in process
-    unsigned pins = 0;    ///< somebody still looks at it: not to be used anew
     local_run* run = nullptr;
     std::chrono::steady_clock::time_point until{}; ///< that its handlers are waited for
     kept* before = nullptr;
@@ -82,48 +82,6 @@ struct kept final : publish_node {
     }
 };
 
-/// Rows in the order of their sequence, without allocating.
-class kept_list {
-public:
-    [[nodiscard]] auto empty() const noexcept -> bool { return first_ == nullptr; }
-    [[nodiscard]] auto front() const noexcept -> kept* { return first_; }
-    [[nodiscard]] auto size() const noexcept -> std::size_t { return size_; }
-
-    /// From the end: nearly all are the youngest.
-    void insert(kept& item) noexcept {
-        kept* before = last_;
-        while (before != nullptr && before->sequence > item.sequence) {
-            before = before->before;
-        }
-        link(item, before, before != nullptr ? before->behind : first_);
-    }
-    /// From the start: for what comes back, which is older than nearly all that are here.
-    void insert_old(kept& item) noexcept {
-        kept* behind = first_;
-        while (behind != nullptr && behind->sequence < item.sequence) {
-            behind = behind->behind;
-        }
-        link(item, behind != nullptr ? behind->before : last_, behind);
-    }
-    void erase(kept& item) noexcept {
-        (item.before != nullptr ? item.before->behind : first_) = item.behind;
-        (item.behind != nullptr ? item.behind->before : last_) = item.before;
-        item.before = item.behind = nullptr;
-        --size_;
-    }
-
-private:
-    void link(kept& item, kept* before, kept* behind) noexcept {
-        item.before = before;
-        item.behind = behind;
-        (before != nullptr ? before->behind : first_) = &item;
-        (behind != nullptr ? behind->before : last_) = &item;
-        ++size_;
-    }
-
-    kept* first_ = nullptr;
-    kept* last_ = nullptr;
-    std::size_t size_ = 0;
-};
+using kept_list = sequence_list<kept>;
 
 } // namespace cobus::degrade

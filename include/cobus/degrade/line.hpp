@@ -1,7 +1,8 @@
 #pragma once
 
 #include "../state.hpp"
-#include "../transport/transport.hpp"
+#include "sequence_list.hpp"
+#include "stand_in.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -20,8 +21,7 @@ enum class place : unsigned char {
 };
 
 /// An event on its way through `failover`, as the inner transports see it.
-struct carried final : publish_node {
-    publish_node* outer = nullptr; ///< the publisher's own node
+struct carried final : stand_in {
     void* owner = nullptr;
     line* of = nullptr;
     std::uint64_t sequence = 0; ///< in its line
@@ -29,50 +29,11 @@ struct carried final : publish_node {
     std::size_t bytes = 0;
     std::chrono::steady_clock::time_point until = (std::chrono::steady_clock::time_point::max)();
     std::uint32_t outage = 0; ///< that it was delivered in process in
-    unsigned pins = 0;        ///< somebody still looks at it: not to be used anew
     carried* before = nullptr;
     carried* behind = nullptr;
 };
 
-/// Events in the order of their sequence, without allocating.
-class carried_list {
-public:
-    [[nodiscard]] auto empty() const noexcept -> bool { return first_ == nullptr; }
-    [[nodiscard]] auto front() const noexcept -> carried* { return first_; }
-    [[nodiscard]] auto back() const noexcept -> carried* { return last_; }
-
-    /// From the end: nearly all are the youngest.
-    void insert(carried& item) noexcept {
-        carried* before = last_;
-        while (before != nullptr && before->sequence > item.sequence) {
-            before = before->before;
-        }
-        item.before = before;
-        item.behind = before != nullptr ? before->behind : first_;
-        (item.before != nullptr ? item.before->behind : first_) = &item;
-        (item.behind != nullptr ? item.behind->before : last_) = &item;
-    }
-    /// From the start: for what comes back, which is older than nearly all that wait.
-    void insert_old(carried& item) noexcept {
-        carried* behind = first_;
-        while (behind != nullptr && behind->sequence < item.sequence) {
-            behind = behind->behind;
-        }
-        item.behind = behind;
-        item.before = behind != nullptr ? behind->before : last_;
-        (item.before != nullptr ? item.before->behind : first_) = &item;
-        (item.behind != nullptr ? item.behind->before : last_) = &item;
-    }
-    void erase(carried& item) noexcept {
-        (item.before != nullptr ? item.before->behind : first_) = item.behind;
-        (item.behind != nullptr ? item.behind->before : last_) = item.before;
-        item.before = item.behind = nullptr;
-    }
-
-private:
-    carried* first_ = nullptr;
-    carried* last_ = nullptr;
-};
+using carried_list = sequence_list<carried>;
 
 /// What is to be done with the event that comes next.
 enum class step : unsigned char { to_kafka, to_memory, hold, refuse };

@@ -4,7 +4,6 @@
 #include "kept.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -34,30 +33,20 @@ public:
     /// An item with the publisher's message. The caller sets what is its own.
     [[nodiscard]] auto take(publish_node& node, std::uint64_t lane, std::size_t bytes) -> kept& {
         kept& item = fresh();
-        item.outer = &node;
-        item.beside = &node;
+        item.stand_for(node);
         item.lane = lane;
         item.size = bytes;
-        item.partition = node.partition;
-        item.when_away = node.when_away;
-        item.deadline = node.deadline;
-        item.content = std::move(node.content);
-        std::atomic_ref(node.scratch)
-            .store(reinterpret_cast<std::uintptr_t>(&item), std::memory_order_release);
         return item;
     }
-    /// The item that holds a node; only to be compared with under the lock, and then only trusted
-    /// if its `outer` is that node.
+    /// As `stand_in::of`.
     [[nodiscard]] static auto holder(publish_node& node) noexcept -> kept* {
-        return reinterpret_cast<kept*>(
-            std::atomic_ref(node.scratch).load(std::memory_order_acquire));
+        return static_cast<kept*>(stand_in::of(node));
     }
 
     /// It did not enter: the publisher has its message again.
     void untake(kept& item) noexcept {
-        publish_node& node = *std::exchange(item.outer, nullptr);
-        node.content = std::move(item.content);
-        std::atomic_ref(node.scratch).store(0, std::memory_order_release);
+        item.outer->content = std::move(item.content);
+        (void)item.let_go();
         recycle(item);
     }
     /// It goes straight to Kafka's client.
@@ -98,24 +87,16 @@ public:
     }
     /// The publisher's node with its message and all that is known.
     auto give_back(kept& item) noexcept -> publish_node& {
-        publish_node& node = *item.outer;
         leave(item);
-        item.outer = nullptr;
-        node.content = std::move(item.content);
-        node.where = std::move(item.where);
-        node.problem = std::move(item.problem);
-        node.ec = item.ec;
-        std::atomic_ref(node.scratch).store(0, std::memory_order_release);
+        publish_node& node = item.hand_back();
         recycle(item);
         return node;
     }
     /// The publisher's node, while the event stays as a row.
     [[nodiscard]] auto part(kept& item) noexcept -> publish_node& {
-        publish_node& node = *std::exchange(item.outer, nullptr);
         item.beside = nullptr;
         ++answered_;
-        std::atomic_ref(node.scratch).store(0, std::memory_order_release);
-        return node;
+        return item.let_go();
     }
 
     // Events go.
@@ -164,9 +145,7 @@ public:
         }
         unclean(item);
         move(item, kept_at::pending, true);
-        item.ec.clear();
-        item.scratch = 0;
-        item.next = nullptr;
+        item.again();
     }
     /// The gate has closed: the oldest that passes through becomes a row. May throw
     /// `std::bad_alloc`, and has done nothing then.
@@ -305,12 +284,8 @@ private:
         if (item.pins > 0) {
             return;
         }
-        item.where = receipt();
+        item.forget();
         item.since = {};
-        item.problem.clear();
-        item.ec.clear();
-        item.scratch = 0;
-        item.next = nullptr;
         item.before = nullptr;
         item.given = item.deliver = item.put = item.stored = false;
         item.behind = std::exchange(free_, &item);

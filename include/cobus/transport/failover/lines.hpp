@@ -2,7 +2,6 @@
 
 #include "../../degrade/line.hpp"
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -47,22 +46,13 @@ public:
         }
         carried& item = *std::exchange(free_, free_->behind);
         item.behind = nullptr;
-        item.outer = &node;
-        item.beside = &node;
+        item.stand_for(node);
         item.bytes = bytes;
-        item.partition = node.partition;
-        item.when_away = node.when_away;
-        item.deadline = node.deadline;
-        item.content = std::move(node.content);
-        std::atomic_ref(node.scratch)
-            .store(reinterpret_cast<std::uintptr_t>(&item), std::memory_order_release);
         return item;
     }
-    /// The item that holds a node; only to be compared with under the lock, and then only trusted
-    /// if its `outer` is that node.
+    /// As `stand_in::of`.
     [[nodiscard]] static auto holder(publish_node& node) noexcept -> carried* {
-        return reinterpret_cast<carried*>(
-            std::atomic_ref(node.scratch).load(std::memory_order_acquire));
+        return static_cast<carried*>(degrade::stand_in::of(node));
     }
 
     void enter(line& into, carried& item, place where) noexcept {
@@ -74,20 +64,13 @@ public:
         count(item, item.where_now, false);
         item.of->move(item, where);
         count(item, where, true);
-        item.ec.clear();
-        item.scratch = 0;
-        item.next = nullptr;
+        item.again();
     }
     /// The node with all that is known of it back to its publisher.
     auto give_up(carried& item) noexcept -> publish_node& {
         count(item, item.where_now, false);
         item.of->leave(item);
-        publish_node& node = *std::exchange(item.outer, nullptr);
-        node.content = std::move(item.content);
-        node.where = std::move(item.where);
-        node.problem = std::move(item.problem);
-        node.ec = item.ec;
-        std::atomic_ref(node.scratch).store(0, std::memory_order_release);
+        publish_node& node = item.hand_back();
         recycle(item);
         return node;
     }
@@ -122,11 +105,7 @@ private:
         if (item.pins > 0) {
             return;
         }
-        item.where = receipt();
-        item.problem.clear();
-        item.ec.clear();
-        item.scratch = 0;
-        item.next = nullptr;
+        item.forget();
         item.before = nullptr;
         item.until = (std::chrono::steady_clock::time_point::max)();
         item.behind = std::exchange(free_, &item);

@@ -16,7 +16,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -45,7 +44,7 @@ public:
 
     [[nodiscard]] auto take(publish_node& node, std::uint64_t lane) -> kept& {
         degrade::route_marks& of = marks[node.content->interned_topic()];
-        kept& item = spool.take(node, lane, size_of(*node.content));
+        kept& item = spool.take(node, lane, degrade::size_of(*node.content));
         item.owner = this;
         item.of = &of;
         item.completed = &client_completed;
@@ -53,7 +52,7 @@ public:
     }
     [[nodiscard]] auto keep(publish_node& node, std::uint64_t lane, bool may_wait,
                             std::vector<degrade::remains>& rest) -> taken {
-        while (spool.full(size_of(*node.content))) {
+        while (spool.full(degrade::size_of(*node.content))) {
             kept* const oldest = spool.next();
             if (options.spool.when_full == spool_full::refuse || oldest == nullptr ||
                 oldest->outer != nullptr) {
@@ -109,7 +108,7 @@ public:
         const std::uint64_t lane = degrade::lane_of(topic, from.content.key(), from.partition);
         message_ptr content = make_message();
         *content = std::move(from.content);
-        const std::size_t bytes = size_of(*content);
+        const std::size_t bytes = degrade::size_of(*content);
         kept& item = spool.restore(std::move(content), lane, from.sequence, bytes);
         item.since = from.since;
         item.partition = from.partition;
@@ -321,10 +320,6 @@ private:
         } catch (...) { // no memory: the next process sends it again
             return rest;
         }
-    }
-
-    [[nodiscard]] static auto size_of(const message& content) noexcept -> std::size_t {
-        return content.payload().size() + content.key().value_or(std::string_view()).size();
     }
 
     std::error_code refusal_; ///< of the last one, to say each cause once

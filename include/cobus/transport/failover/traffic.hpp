@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
-#include <string_view>
 #include <utility>
 
 namespace cobus::detail {
@@ -44,7 +43,7 @@ public:
 
     /// As `transport::publish`.
     [[nodiscard]] auto publish(publish_node& node, bool may_wait) -> taken {
-        const std::size_t bytes = size_of(*node.content);
+        const std::size_t bytes = degrade::size_of(*node.content);
         const bool waits = node.when_away == policy::wait;
         const auto until = waits ? runtime_.now() + wait_limit_ : (clock::time_point::max)();
         carried* item = nullptr;
@@ -356,9 +355,6 @@ private:
     [[nodiscard]] auto line_at(std::size_t index) noexcept -> degrade::line* {
         const std::lock_guard lock(guard_);
         return index < lines_.size() ? &lines_.at(index) : nullptr;
-    }
-    [[nodiscard]] static auto size_of(const message& content) noexcept -> std::size_t {
-        return content.payload().size() + content.key().value_or(std::string_view()).size();
     }
     [[nodiscard]] static auto place_on(step way) noexcept -> place {
         return way == step::to_kafka    ? place::in_client
