@@ -138,7 +138,7 @@ TEST_CASE("messages stay readable until they are given back, also after a stream
         in.crash();
     }
     SUBCASE("and not even given back") { in.crash(); }
-    CHECK(detail::kafka::helper_thread::drained(20s)); // nothing of librdkafka hangs
+    CHECK(detail::helper_thread::drained(20s)); // nothing of librdkafka hangs
 }
 
 TEST_CASE("a stream destroyed in the middle of a rebalance does not hang") {
@@ -152,7 +152,7 @@ TEST_CASE("a stream destroyed in the middle of a rebalance does not hang") {
     };
     REQUIRE(in.until([&] { return told; }));
     in.crash();
-    CHECK(detail::kafka::helper_thread::drained(20s));
+    CHECK(detail::helper_thread::drained(20s));
 }
 
 TEST_CASE("groups do not share") {

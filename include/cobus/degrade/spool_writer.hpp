@@ -1,7 +1,7 @@
 #pragma once
 
+#include "../detail/helper_thread.hpp"
 #include "../error.hpp"
-#include "../transport/kafka/helper_thread.hpp"
 #include "kept.hpp"
 #include "spool_file.hpp"
 
@@ -100,8 +100,8 @@ public:
             return;
         }
         writing_ = std::move(next_);
-        const bool handed = detail::kafka::helper_thread::run(
-            [with = shared_, what = writing_] { with->apply(*what); });
+        const bool handed =
+            detail::helper_thread::run([with = shared_, what = writing_] { with->apply(*what); });
         if (!handed) {
             next_ = std::move(writing_);
         }

@@ -1,8 +1,8 @@
 #include "failover_bench.hpp"
 
 #include <cobus/degrade/spool_file.hpp>
+#include <cobus/detail/helper_thread.hpp>
 #include <cobus/testing/virtual_clock.hpp>
-#include <cobus/transport/kafka/helper_thread.hpp>
 
 #include <doctest/doctest.h>
 
@@ -124,7 +124,7 @@ struct file_bench : failover_bench {
     /// Until the file knows everything.
     void written() {
         for (int i = 0; i < 5; ++i) {
-            REQUIRE(cobus::detail::kafka::helper_thread::drained(30s));
+            REQUIRE(cobus::detail::helper_thread::drained(30s));
             time.settle();
         }
     }

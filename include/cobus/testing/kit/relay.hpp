@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../../transport/transport.hpp"
+#include "../../degrade/stand_in.hpp"
 
 #include <cstddef>
 #include <functional>
@@ -36,7 +36,7 @@ public:
             return how;
         }
         forget(outer);
-        passed->hand_back();
+        (void)passed->hand_back();
         if (how == taken::done) {
             ended_(outer, tag);
         }
@@ -58,6 +58,7 @@ public:
             return std::nullopt;
         }
         forget(outer);
+        (void)passed->let_go();
         return passed->tag;
     }
     [[nodiscard]] auto under_way() const -> std::size_t {
@@ -66,34 +67,22 @@ public:
     }
 
 private:
-    struct relay final : publish_node {
-        relay(relays& owner, publish_node& for_whom, std::size_t said)
-            : of(&owner), outer(&for_whom), tag(said) {
-            content = std::move(outer->content);
-            partition = outer->partition;
-            when_away = outer->when_away;
-            deadline = outer->deadline;
+    struct relay final : degrade::stand_in {
+        relay(relays& owner, publish_node& for_whom, std::size_t said) : whole(&owner), tag(said) {
+            stand_for(for_whom);
             completed = [](publish_node& node) noexcept {
                 auto& self = static_cast<relay&>(node);
-                self.of->over(self);
+                self.whole->over(self);
             };
         }
-        void hand_back() noexcept {
-            outer->content = std::move(content);
-            outer->where = std::move(where);
-            outer->ec = ec;
-            outer->problem = std::move(problem);
-        }
 
-        relays* of;
-        publish_node* outer;
+        relays* whole;
         std::size_t tag;
     };
 
     void over(relay& ended) noexcept {
         const std::shared_ptr<relay> kept = forget(*ended.outer);
-        publish_node& outer = *ended.outer;
-        ended.hand_back();
+        publish_node& outer = ended.hand_back();
         ended_(outer, ended.tag);
         outer.completed(outer);
     }

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "../../detail/helper_thread.hpp"
 #include "../options.hpp"
 #include "client.hpp"
 #include "config.hpp"
 #include "handle.hpp"
-#include "helper_thread.hpp"
 
 #include <array>
 #include <cstddef>

@@ -1,9 +1,9 @@
 #pragma once
 
+#include "../../detail/helper_thread.hpp"
 #include "cluster_watch.hpp"
 #include "config.hpp"
 #include "handle.hpp"
-#include "helper_thread.hpp"
 
 #include <array>
 #include <atomic>

@@ -1,8 +1,8 @@
 #pragma once
 
+#include "../../detail/helper_thread.hpp"
 #include "client.hpp"
 #include "handle.hpp"
-#include "helper_thread.hpp"
 
 #include <chrono>
 #include <memory>

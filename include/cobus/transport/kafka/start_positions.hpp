@@ -1,12 +1,12 @@
 #pragma once
 
+#include "../../detail/helper_thread.hpp"
 #include "../../detail/intern.hpp"
 #include "../../dispatch/offset_map.hpp"
 #include "../transport.hpp"
 #include "assignment.hpp"
 #include "client.hpp"
 #include "handle.hpp"
-#include "helper_thread.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -1,9 +1,9 @@
 #pragma once
 
+#include "../../detail/helper_thread.hpp"
 #include "assignment.hpp"
 #include "client.hpp"
 #include "handle.hpp"
-#include "helper_thread.hpp"
 
 #include <algorithm>
 #include <atomic>

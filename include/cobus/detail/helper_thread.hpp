@@ -8,12 +8,12 @@
 #include <thread>
 #include <utility>
 
-namespace cobus::detail::kafka {
+namespace cobus::detail {
 
-/// The one thread of this process for calls of librdkafka that may block. It is given nothing of a
-/// user's: no logger, no executor, no message. It comes with the work and goes when there was none
-/// for a second. When the process ends it gets one second for what is left and is leaked
-/// deliberately if it is still stuck.
+/// The one thread of this process for calls that block: of librdkafka, and of a spool's file. It is
+/// given nothing of a user's: no logger, no executor, no message. It comes with the work and goes
+/// when there was none for a second. When the process ends it gets one second for what is left and
+/// is leaked deliberately if it is still stuck.
 class helper_thread {
 public:
     helper_thread(const helper_thread&) = delete;
@@ -93,4 +93,4 @@ private:
     bool busy_ = false;
 };
 
-} // namespace cobus::detail::kafka
+} // namespace cobus::detail
