@@ -80,6 +80,27 @@ TEST_CASE(
     CHECK(published < 1000);
 }
 
+TEST_CASE("a context destroyed with a suspended publish_all destroys the frame that waits for it") {
+    std::atomic<int> frames_gone{0};
+    bool ended = false;
+    {
+        net::io_context context;
+        const auto wait = [&]() -> net::awaitable<void> {
+            const at_end frame(frames_gone);
+            cobus::bus bus(context.get_executor(), cramped());
+            auto handler = bus.on<tick>("never", never_ends);
+            co_await bus.start();
+            std::vector<tick> many(100, tick{"k", 1});
+            co_await bus.publish_all(many);
+            ended = true;
+        };
+        net::co_spawn(context, wait(), net::detached);
+        context.run_for(50ms);
+    }
+    CHECK_FALSE(ended);
+    CHECK(frames_gone == 1);
+}
+
 TEST_CASE("a context destroyed while the bus stops leaves nothing behind") {
     net::io_context context;
     bool stopping = false;

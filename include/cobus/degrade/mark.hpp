@@ -70,13 +70,14 @@ public:
             return;
         }
         rest_ = text.substr(begin.size());
-        const char* const end = rest_.data() + rest_.size();
+        const char* const first = rest_.data();
+        const char* const end = first + rest_.size();
         std::int64_t seconds = 0;
-        const auto [at, problem] = std::from_chars(rest_.data(), end, seconds);
+        const auto [at, problem] = std::from_chars(first, end, seconds);
         if (problem != std::errc() || seconds < 0 || at == end || *at != ';') {
             return;
         }
-        rest_.remove_prefix(static_cast<std::size_t>(at - rest_.data()) + 1);
+        rest_.remove_prefix(static_cast<std::size_t>(at - first) + 1);
         until_ = seconds;
     }
 

@@ -32,11 +32,7 @@ public:
     explicit batch(std::shared_ptr<bus_core> core) : core_(std::move(core)) {}
     batch(const batch&) = delete;
     auto operator=(const batch&) -> batch& = delete;
-    ~batch() {
-        if (who_ != nullptr) {
-            who_->destroy();
-        }
-    }
+    ~batch() { drop(); }
 
     [[nodiscard]] auto core() const noexcept -> const std::shared_ptr<bus_core>& { return core_; }
 
@@ -120,7 +116,10 @@ private:
             of->finish(index, ec, std::move(where));
         }
         static void drop(completion* self) noexcept {
-            pool_delete(static_cast<item_waiter*>(self));
+            auto* me = static_cast<item_waiter*>(self);
+            const std::shared_ptr<batch> of = std::move(me->of_);
+            pool_delete(me);
+            of->drop();
         }
 
         std::shared_ptr<batch> of_;
@@ -146,7 +145,7 @@ private:
                 }
                 each.under_way.store(nullptr, std::memory_order_release);
             }
-            told->destroy();
+            pool_delete(told);
             const std::error_code ec = op.ec;
             receipt where = std::move(op.where);
             all.release(op);
@@ -170,6 +169,12 @@ private:
         }
         ended(count);
         return ec ? none : next;
+    }
+    /// The context is gone. The frame that waits may hold this batch, and would keep it for ever.
+    void drop() noexcept {
+        if (waiter* const who = std::exchange(who_, nullptr)) {
+            who->destroy();
+        }
     }
     void ended(std::size_t count) {
         if (left_.fetch_sub(count, std::memory_order_acq_rel) == count) {

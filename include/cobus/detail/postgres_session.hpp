@@ -91,8 +91,8 @@ public:
     /// Uses a connection of the user's, in whatever transaction it is.
     explicit session(PGconn* users) noexcept : handle_(users) {}
     /// Connects; `where` is a connection string of libpq's.
-    explicit session(const std::string& where) : owned_(PQconnectdb(where.c_str())) {
-        handle_ = owned_.get();
+    explicit session(const std::string& where)
+        : owned_(PQconnectdb(where.c_str())), handle_(owned_.get()) {
         if (PQstatus(handle_) != CONNECTION_OK) {
             throw error(errc::unavailable, problem("connecting"));
         }

@@ -27,7 +27,7 @@ class dispatcher final : private record_sink {
 public:
     using clock = std::chrono::steady_clock;
 
-    dispatcher(dispatch_host& host, const std::string& group, dispatch_limits limits)
+    dispatcher(dispatch_host& host, const std::string& group, const dispatch_limits& limits)
         : host_(&host),
           limits_(limits),
           matches_(group, limits.honour_marks),

@@ -89,7 +89,7 @@ private:
         const auto done = honours_marks_ ? content.headers().get(degrade::mark_header)
                                          : std::optional<std::string_view>();
         if (!done && !content.headers().get(only_header)) {
-            return all;
+            return all; // NOLINT(bugprone-return-const-ref-from-parameter): the table's own
         }
         const degrade::mark_reader mark(done.value_or(std::string_view()));
         const bool counts = mark.counts(host.wall());
