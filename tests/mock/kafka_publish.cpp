@@ -147,6 +147,39 @@ TEST_CASE("a message that waited too long was certainly not sent") {
     CHECK(node.ended.count() == 1);
 }
 
+TEST_CASE("without a spool, a message that was to be kept times out as others do") {
+    mock_cluster cluster;
+    cluster.create_topic("orders", 1);
+    cluster.down();
+    transport_options options = quick_kafka(cluster.brokers());
+    options.delivery_timeout = 1500ms;
+    SUBCASE("alone") {
+        transport_driver bus(kafka(), options);
+        REQUIRE_FALSE(bus.start());
+        for (const policy what : {policy::spool, policy::deliver_and_spool}) {
+            test_publish node("orders", "k", "v");
+            node.when_away = what;
+            CHECK(bus.publish(node) == errc::timed_out);
+        }
+        CHECK_FALSE(bus.stop());
+    }
+    SUBCASE("and with one behind it, it stays until Kafka is back") {
+        options.spool_behind = true;
+        transport_driver bus(kafka(), options);
+        REQUIRE_FALSE(bus.start());
+        test_publish kept("orders", "k", "v");
+        kept.when_away = policy::spool;
+        REQUIRE(bus.get().publish(kept, true) == taken::pending);
+        test_publish other("letters", "k", "v");
+        CHECK(bus.publish(other) == errc::timed_out); // its topic is another
+        CHECK(kept.ended.count() == 0);
+        cluster.up();
+        REQUIRE(kept.ended.reaches(1));
+        CHECK_FALSE(kept.ec);
+        CHECK_FALSE(bus.stop());
+    }
+}
+
 TEST_CASE("a message that timed out while under way may have been sent") {
     mock_cluster cluster;
     cluster.create_topic("orders", 1);

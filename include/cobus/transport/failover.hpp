@@ -358,7 +358,9 @@ private:
                                         bool required) -> transport_factory {
     return [kafka = std::move(kafka), memory = std::move(memory),
             required](const transport_options& options) -> std::unique_ptr<transport> {
-        return std::make_unique<failover>(options, kafka(options), memory(options), required);
+        transport_options behind = options;
+        behind.spool_behind = true;
+        return std::make_unique<failover>(options, kafka(behind), memory(options), required);
     };
 }
 

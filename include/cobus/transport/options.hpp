@@ -86,6 +86,9 @@ struct transport_options {
     bool create_topics = true;
     std::chrono::milliseconds drain_limit{10000}; ///< that running handlers get to end in
     spool_options spool;
+    /// For the transport behind a spool, set by what has one: events of spooling policies may stay
+    /// with the client for ever, because their publishers are answered meanwhile.
+    bool spool_behind = false;
 
     std::size_t queue_messages = 100000; ///< publishes that may be under way
     std::size_t queue_bytes = 256U << 20U;

@@ -33,7 +33,7 @@ public:
     producer(const transport_options& options, std::shared_ptr<cluster_watch> watch, conf_ptr conf)
         : serial_post(options.executor),
           how_(options.how),
-          wait_limit_(options.wait_limit),
+          keep_{options.wait_limit, options.spool_behind},
           watch_(std::move(watch)),
           lingers_(property(conf.get(), "linger.ms") != "0"),
           conf_(std::move(conf)),
@@ -125,7 +125,7 @@ private:
             }
             // What waits for Kafka waits in librdkafka's queue, which keeps its order: a message
             // that timed out there could come back behind younger ones only.
-            const auto keep = keep_for(node.when_away, wait_limit_);
+            const auto keep = keep_.of(node.when_away);
             bool first_use = false;
             rd_kafka_topic_t* topic = session_->topic(content.interned_topic(), keep, first_use);
             if (topic == nullptr) {
@@ -364,7 +364,7 @@ private:
     }
 
     wire how_;
-    std::chrono::milliseconds wait_limit_;
+    keep_limits keep_;
     std::shared_ptr<cluster_watch> watch_;
     bool lingers_;
     conf_ptr conf_; ///< of each session

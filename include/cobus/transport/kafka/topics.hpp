@@ -21,11 +21,17 @@ inline constexpr std::chrono::milliseconds client_default{0};
 /// For ever: a message that timed out would come back behind younger ones of its key.
 inline constexpr std::chrono::milliseconds no_limit{-1};
 
-/// How long the client tries messages of that policy.
-[[nodiscard]] inline auto keep_for(policy what, std::chrono::milliseconds wait_limit) noexcept
-    -> std::chrono::milliseconds {
-    return what == policy::wait ? wait_limit : spools(what) ? no_limit : client_default;
-}
+/// How long the client tries messages, by their policy.
+struct keep_limits {
+    std::chrono::milliseconds wait_limit; ///< of policy `wait`
+    bool spool_behind;                    ///< else nobody answers publishers meanwhile
+
+    [[nodiscard]] auto of(policy what) const noexcept -> std::chrono::milliseconds {
+        return what == policy::wait           ? wait_limit
+               : spool_behind && spools(what) ? no_limit
+                                              : client_default;
+    }
+};
 
 /// librdkafka's topic handles, one for each name. Making one asks for the topic's metadata at once;
 /// producing by name to an unknown topic would wait for a timer of a second. Reading takes no lock
