@@ -29,9 +29,9 @@ template <> struct cobus::contract<heartbeat> {
     static constexpr auto fields =
         cobus::fields(field("host", &heartbeat::host), field("number", &heartbeat::number),
                       field("at", &heartbeat::at));
-    // While Kafka is away, handlers of this process get the event now. The alternatives: wait,
-    // fail.
-    static constexpr auto policy = cobus::policy::deliver;
+    // While Kafka is away, the event is kept for it, and handlers of this process get it now; that
+    // is what holds unless something else is said: spool, deliver, wait or fail.
+    static constexpr auto policy = cobus::policy::deliver_and_spool;
     using codec = cobus::json_codec;
 };
 

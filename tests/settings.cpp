@@ -55,7 +55,7 @@ TEST_CASE("an empty environment means a bus in memory, with nothing to complain 
     CHECK(read.problems().empty());
     const auto options = read.transport_options(cobus::net::any_io_executor());
     CHECK(options.decision_time == std::chrono::seconds(3));
-    CHECK(options.when_away == cobus::policy::deliver);
+    CHECK(options.when_away == cobus::policy::deliver_and_spool);
     CHECK(options.properties.empty());
     CHECK(options.log != nullptr);
 }

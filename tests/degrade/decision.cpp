@@ -149,6 +149,7 @@ TEST_CASE("each change of state is worth one line that says why") {
     CHECK(said(before, it, 42) ==
           "Kafka at a:1,b:2 answers again after 12.5 s; 42 events stayed in process");
     CHECK(said(before, it, 1).ends_with("1 event stayed in process"));
+    CHECK(said(before, it, 0, cobus::policy::spool).ends_with("answers again after 12.5 s"));
     before = it;
     (void)it.update(seen(link_is::failed, "access denied"), zero + 20s);
     CHECK(said(before, it, 0) ==

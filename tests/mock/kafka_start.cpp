@@ -175,7 +175,7 @@ TEST_CASE("without Kafka a handler is ready for what is delivered in process") {
         CHECK(events.health().what == state::degraded);
         co_await reader.ready();
         placed first{"first"};
-        CHECK((co_await events.publish(first)).way() == path::memory);
+        CHECK((co_await events.publish(first)).spooled());
         co_await until([&] { return seen == 1; });
         co_await events.stop(2s);
     });

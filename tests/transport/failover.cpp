@@ -83,7 +83,8 @@ TEST_CASE("a silent Kafka counts as away after the decision time, and each polic
     CHECK(failed.problem == "no answer within 3000 ms");
     CHECK(waiting.completions == 0);
     CHECK(bench.lines == names{"warning: Kafka at kafka:9092 is away (no answer within 3000 ms): "
-                               "events are delivered in process until it answers"});
+                               "events are kept for it, and handled in process where that "
+                               "keeps their order"});
 }
 
 TEST_CASE("a required Kafka that is away fails the start with its cause") {

@@ -67,8 +67,10 @@ struct announcement {
         if (before.what != state::degraded) {
             return {log_level::info, "connected to Kafka" + brokers};
         }
-        return {log_level::info, "Kafka" + brokers + " answers again after " + lasted + "; " +
-                                     events(stayed) + " stayed in process"};
+        return {log_level::info, "Kafka" + brokers + " answers again after " + lasted +
+                                     (stayed > 0 || options.when_away == policy::deliver
+                                          ? "; " + events(stayed) + " stayed in process"
+                                          : std::string())};
     case state::recovering:
         return {log_level::info,
                 (before.what == state::degraded

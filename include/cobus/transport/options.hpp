@@ -82,7 +82,7 @@ struct transport_options {
     std::chrono::milliseconds stop_timeout{10000}; ///< of `stop` without a limit of its own
     std::chrono::milliseconds delivery_timeout{10000}; ///< of a message that the client holds
     std::chrono::milliseconds wait_limit{300000};      ///< of policy `wait`
-    policy when_away = policy::deliver;                ///< for contracts that name none
+    policy when_away = policy::deliver_and_spool;      ///< for contracts that name none
     bool create_topics = true;
     std::chrono::milliseconds drain_limit{10000}; ///< that running handlers get to end in
     spool_options spool;
