@@ -5,14 +5,19 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <memory>
+#include <poll.h>
+#include <span>
 #include <string>
+#include <string_view>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 // The same with PostgreSQL.
@@ -55,7 +60,65 @@ auto seldom() -> cobus::outbox_options {
     return cobus::outbox_options().poll(std::chrono::hours(1)).lease(std::chrono::hours(10));
 }
 
+/// Lets another connection commit a row when the relay has just read none, and gets the news of it
+/// beside the answer to a query of its own, after which no socket says so any more.
+class late_store final : public cobus::outbox_store {
+public:
+    late_store(const std::string& where, std::atomic<cobus::outbox*>& outbox,
+               std::atomic<int>& reads)
+        : inner_(cobus::postgres_outbox(where)), writer_(where), outbox_(&outbox), reads_(&reads) {}
+
+    auto lease(std::chrono::milliseconds length, std::size_t most) -> std::size_t override {
+        return inner_->lease(length, most);
+    }
+    [[nodiscard]] auto read(std::size_t most) -> std::vector<cobus::outbox_row> override {
+        std::vector<cobus::outbox_row> some = inner_->read(most);
+        if (cobus::outbox* const to = outbox_->exchange(nullptr)) {
+            to->add(writer_.connection(), placed{"k", "late"});
+            pollfd heard{inner_->descriptor(), POLLIN, 0};
+            REQUIRE(::poll(&heard, 1, 30'000) == 1);
+            (void)inner_->lease(std::chrono::hours(10), most);
+            REQUIRE(::poll(&heard, 1, 0) == 0);
+        }
+        ++*reads_;
+        return some;
+    }
+    void remove(std::span<const cobus::outbox_row> rows) override { inner_->remove(rows); }
+    void refuse(const cobus::outbox_row& row, std::string_view cause) override {
+        inner_->refuse(row, cause);
+    }
+    void release() override { inner_->release(); }
+    void reset() noexcept override { inner_->reset(); }
+    [[nodiscard]] auto descriptor() const noexcept -> int override { return inner_->descriptor(); }
+    auto take_notifications() -> bool override { return inner_->take_notifications(); }
+
+private:
+    std::unique_ptr<cobus::outbox_store> inner_;
+    postgres_shop writer_;
+    std::atomic<cobus::outbox*>* outbox_;
+    std::atomic<int>* reads_;
+};
+
 } // namespace outbox_service
+
+TEST_CASE("PostgreSQL: a relay hears of a commit whose news came beside an answer") {
+    using namespace outbox_service;
+    const std::string where = cobus::test::postgres_server::shared().new_database();
+    const postgres_shop database(where);
+    database.make_tables();
+    std::atomic<cobus::outbox*> write_to{nullptr};
+    std::atomic<int> reads{0};
+    serve_from(
+        std::make_unique<late_store>(where, write_to, reads),
+        [&](cobus::bus&, cobus::outbox& outbox, heard_list& all) -> net::awaitable<void> {
+            co_await cobus::test::until([&] { return reads > 0; });
+            write_to = &outbox;
+            database.run("NOTIFY cobus_outbox"); // that it reads
+            co_await cobus::test::until([&] { return !all.empty(); });
+            CHECK(texts_of(all) == texts{"late"});
+        },
+        service_parts(), seldom());
+}
 
 TEST_CASE("PostgreSQL: a relay publishes at once what another connection commits") {
     using namespace outbox_service;

@@ -22,7 +22,7 @@ public:
     [[nodiscard]] auto descriptor() const noexcept -> int override {
         return current() ? current()->descriptor() : -1;
     }
-    void take_notifications() override { (void)on().notified(); }
+    auto take_notifications() -> bool override { return on().notified(); }
 };
 
 } // namespace detail

@@ -147,8 +147,8 @@ private:
             const std::lock_guard lock(guard_);
             status_.shards = held;
         }
-        store_->take_notifications();
-        if (!published_.empty()) { // whose removal failed
+        (void)store_->take_notifications(); // of rows that are read now
+        if (!published_.empty()) {          // whose removal failed
             store_->remove(published_);
             published_.clear();
         }
@@ -239,7 +239,7 @@ private:
 
     /// Until something was committed, a key is due, the lease is to be renewed, or the poll.
     auto pause() -> net::awaitable<void> {
-        if (woken_.load()) {
+        if (woken_.load() || heard()) {
             co_return;
         }
         const auto now = clock::now();
@@ -252,6 +252,14 @@ private:
         std::error_code ec; // cancelled is woken
         co_await timer_.async_wait(net::redirect_error(net::use_awaitable, ec));
         listening_.reset();
+    }
+    /// Whether news of a commit came beside the answer to a query: no socket will say so.
+    [[nodiscard]] auto heard() -> bool {
+        bool some = false;
+        if (store_->descriptor() >= 0) {
+            attempt([&] { some = store_->take_notifications(); });
+        }
+        return some;
     }
     /// Wakes when the descriptor is readable. It stays its owner's, so a copy is closed.
     void watch(int descriptor) {

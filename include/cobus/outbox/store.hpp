@@ -41,8 +41,9 @@ public:
 
     /// Readable when somebody committed rows; −1 where that cannot be waited for.
     [[nodiscard]] virtual auto descriptor() const noexcept -> int { return -1; }
-    /// Takes what made it readable.
-    virtual void take_notifications() {}
+    /// Takes what made it readable. True: there was something, be it that it came beside an answer
+    /// and the descriptor never said so.
+    virtual auto take_notifications() -> bool { return false; }
 };
 
 } // namespace cobus
