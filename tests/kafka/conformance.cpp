@@ -27,12 +27,10 @@ template <class Work> void on_lasting_thread(Work work) {
 
 /// A real Apache Kafka, the same for all cases, whatever a case did to it.
 struct kafka_fixture {
-    static constexpr transport_traits traits{
-        .companions = without("the Kafka transport does not read retry topics yet"),
-        .transactions = without("they are another issue"),
-        .max_payload = 900'000,
-        .too_large = 1'100'000,
-        .member_silence = std::chrono::milliseconds(15'000)};
+    static constexpr transport_traits traits{.transactions = without("they are another issue"),
+                                             .max_payload = 900'000,
+                                             .too_large = 1'100'000,
+                                             .member_silence = std::chrono::milliseconds(15'000)};
 
     kafka_fixture() : server(kafka_server::shared()) { up(); }
     kafka_fixture(const kafka_fixture&) = delete;

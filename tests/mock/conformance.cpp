@@ -21,7 +21,6 @@ struct mock_fixture {
     static constexpr transport_traits traits{
         .exact_publish =
             without("the mock cluster neither checks sequences nor removes duplicates"),
-        .companions = without("the Kafka transport does not read retry topics yet"),
         .metadata_commit = without("the mock cluster drops it"),
         .transactions = without("they are another issue"),
         .offset_gaps = without("the mock cluster writes no transaction markers"),

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using namespace cobus;
@@ -152,6 +153,32 @@ TEST_CASE("a stream destroyed in the middle of a rebalance does not hang") {
     };
     REQUIRE(in.until([&] { return told; }));
     in.crash();
+    CHECK(detail::helper_thread::drained(20s));
+}
+
+// Before 2.3.0, librdkafka aborts the process when such a member is destroyed (its issue 4312).
+TEST_CASE("a member that goes between joining and its first assignment takes nobody along") {
+    mock_cluster cluster;
+    cluster.create_topic("orders", 2);
+    transport_options options = quick_kafka(cluster.brokers());
+    event_count joined;
+    options.properties["debug"] = "cgrp";
+    options.log = [&joined](log_level, std::string_view text) {
+        if (text.find("-> wait-sync") != text.npos) {
+            joined.happened();
+        }
+    };
+    cluster.push_answer(1, kafka_request::sync_group, RD_KAFKA_RESP_ERR_NO_ERROR, 3s);
+    transport_driver bus(kafka(), options);
+    REQUIRE_FALSE(bus.start());
+    stream_driver in(bus.get(), {"orders"});
+    REQUIRE(joined.reaches(1));
+    SUBCASE("by a crash") { in.crash(); }
+    SUBCASE("by a close") {
+        CHECK(in.close());
+        in.crash();
+    }
+    CHECK_FALSE(bus.stop());
     CHECK(detail::helper_thread::drained(20s));
 }
 

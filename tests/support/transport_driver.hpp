@@ -185,9 +185,10 @@ struct seen_message {
 class stream_driver {
 public:
     explicit stream_driver(transport& from, std::vector<std::string> topics,
-                           std::string group = "group") {
+                           std::string group = "group", std::vector<companion> companions = {}) {
         interest wanted;
         wanted.group = std::move(group);
+        wanted.companions = std::move(companions);
         for (const std::string& topic : topics) {
             wanted.topics.push_back(detail::intern(topic));
         }

@@ -32,7 +32,7 @@ public:
 
     auto join() -> net::awaitable<void> {
         cobus::settings how = world_->settings();
-        how.partitions(2).retry_topics(std::vector<std::chrono::milliseconds>(1, delay));
+        how.partitions(2).retry_topics(std::vector<std::chrono::milliseconds>(tiers(), delay));
         members_.push_back(std::make_unique<member>());
         member& made = *members_.back();
         made.bus = world_->make_bus(std::move(how));
@@ -106,6 +106,13 @@ public:
 private:
     static constexpr std::chrono::milliseconds delay{1500};
     static constexpr std::string_view keys[] = {"a", "b", "c", "d"};
+
+    /// So many that nothing is given up while the group forms anew, which takes seconds where
+    /// members are missed by their silence.
+    [[nodiscard]] auto tiers() const noexcept -> std::size_t {
+        constexpr std::chrono::milliseconds at_once{0};
+        return world_->traits().member_silence == at_once ? 2 : 14;
+    }
 
     struct member {
         std::unique_ptr<cobus::bus> bus;

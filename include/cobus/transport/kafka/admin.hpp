@@ -131,7 +131,10 @@ private:
         }
         (void)helper_thread::run([conf = std::shared_ptr<rd_kafka_conf_t>(
                                       rd_kafka_conf_dup(asking_.get()), &rd_kafka_conf_destroy),
-                                  topic] {
+                                  topic, alive = std::weak_ptr(alive_)] {
+            if (alive.expired()) { // others wait for the thread
+                return;
+            }
             rd_kafka_conf_t* own = rd_kafka_conf_dup(conf.get());
             rd_kafka_conf_set(own, "log_level", "0", nullptr, 0);
             rd_kafka_t* asking = rd_kafka_new(RD_KAFKA_PRODUCER, own, nullptr, 0);
@@ -155,16 +158,20 @@ private:
     }
     /// Has the producer look for it now instead of at its next timer.
     void learn(const char* topic) {
-        (void)helper_thread::run([client = client_, name = std::string(topic)] {
-            constexpr int limit = 500; // ms
-            ask(client->get(), name, limit);
-        });
+        (void)helper_thread::run(
+            [client = client_, name = std::string(topic), alive = std::weak_ptr(alive_)] {
+                constexpr int limit = 500; // ms
+                if (!alive.expired()) {
+                    ask(client->get(), name, limit);
+                }
+            });
     }
 
     std::shared_ptr<client> client_;
     rd_kafka_queue_t* results_;
     std::size_t partitions_;
     conf_ptr asking_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true); ///< nobody asks when it is gone
     std::mutex guard_;
     std::set<std::string> asked_for_;
     std::map<std::string, bool> wanted_; ///< and whether it was asked for

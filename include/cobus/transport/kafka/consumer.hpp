@@ -33,7 +33,7 @@ public:
     using clock = std::chrono::steady_clock;
 
     consumer_stream(const net::any_io_executor& executor, std::shared_ptr<cluster_watch> watch,
-                    conf_ptr conf, const interest& wanted, waker& ready)
+                    conf_ptr conf, const interest& wanted, waker& ready, bool create_topics)
         : watch_(std::move(watch)),
           gate_(ready),
           first_(first_position(property(conf.get(), "auto.offset.reset"))),
@@ -46,7 +46,7 @@ public:
                                                RD_KAFKA_EVENT_OFFSET_COMMIT,
                                            watch_)),
           partitions_(client_->get(), gate_),
-          rebalances_(client_, partitions_, gate_, first_),
+          rebalances_(client_, partitions_, gate_, first_, create_topics),
           search_(std::make_shared<topic_search>(gate_)),
           trouble_(client_, search_, gate_),
           messages_(partitions_, trouble_),
@@ -141,6 +141,7 @@ private:
     void subscribe_to(const interest& wanted) {
         messages_.unwrap(wanted.unwrap);
         topics_ = wanted.topics;
+        rebalances_.follow(wanted.companions);
         search_->want(topics_, clock::now());
         if (topics_.empty()) {
             rd_kafka_unsubscribe(client_->get());

@@ -7,6 +7,7 @@
 #include "handle.hpp"
 #include "start_positions.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -26,8 +27,12 @@ class rebalances {
 public:
     /// `first`: where a group begins that has no position yet, if that is to be looked up.
     rebalances(std::shared_ptr<client> of, assignment& partitions, stream_gate& gate,
-               std::optional<std::int64_t> first) noexcept
-        : client_(std::move(of)), partitions_(&partitions), gate_(&gate), first_(first) {}
+               std::optional<std::int64_t> first, bool create_topics) noexcept
+        : client_(std::move(of)),
+          partitions_(&partitions),
+          gate_(&gate),
+          first_(first),
+          creates_(create_topics) {}
     rebalances(const rebalances&) = delete;
     auto operator=(const rebalances&) -> rebalances& = delete;
     ~rebalances() { silence(); }
@@ -50,6 +55,16 @@ public:
         }
     }
 
+    /// What is assigned from now on brings those along.
+    void follow(const std::vector<companion>& wanted) {
+        companions_ = wanted;
+        for (const companion& each : wanted) {
+            if (std::ranges::find(ever_, each) == ever_.end()) {
+                ever_.push_back(each);
+            }
+        }
+    }
+
     void add(event_ptr event) {
         rebalance made;
         made.epoch = ++epoch_;
@@ -61,16 +76,16 @@ public:
             made.what = lost ? signal::lost : signal::revoked;
         }
         if (const auto* list = rd_kafka_event_topic_partition_list(event.get())) {
-            for (const auto& each : std::span(list->elems, static_cast<std::size_t>(list->cnt))) {
-                made.partitions.push_back({intern(each.topic), each.partition});
-            }
+            made.partitions = partitions_of(*list);
         }
-        if (made.what == signal::assigned && !made.partitions.empty() && first_) {
+        if (made.what == signal::assigned && !made.partitions.empty() &&
+            (first_ || !companions_.empty())) {
             made.start = std::make_shared<start_positions>(
                 partition_list_ptr(rd_kafka_topic_partition_list_copy(
                     rd_kafka_event_topic_partition_list(event.get()))),
                 *gate_);
-            made.start->find(client_, *first_);
+            made.start->follow(companions_, creates_);
+            made.start->find(client_, first_);
         }
         made.event = std::move(event);
         waiting_.push_back(std::move(made));
@@ -87,10 +102,13 @@ public:
             return what;
         }
         rebalance& first = waiting_.front();
-        first.told = true;
         if (first.what != signal::assigned) {
+            add_companions(first);
             stop_reading(first);
+        } else if (first.start) {
+            first.partitions = partitions_of(*first.start->partitions());
         }
+        first.told = true;
         what.what = first.what;
         what.epoch = first.epoch;
         what.partitions = first.partitions;
@@ -118,13 +136,43 @@ private:
         bool told = false;
         std::vector<topic_partition> partitions;
         std::shared_ptr<start_positions> start; ///< of an assignment
+        partition_list_ptr going;               ///< of the others, with companions
 
         [[nodiscard]] auto may_be_told() const noexcept -> bool { return !start || start->known(); }
         [[nodiscard]] auto list() const noexcept -> const rd_kafka_topic_partition_list_t* {
-            return start ? start->partitions() : rd_kafka_event_topic_partition_list(event.get());
+            return start   ? start->partitions()
+                   : going ? going.get()
+                           : rd_kafka_event_topic_partition_list(event.get());
         }
     };
 
+    [[nodiscard]] static auto partitions_of(const rd_kafka_topic_partition_list_t& list)
+        -> std::vector<topic_partition> {
+        std::vector<topic_partition> found;
+        for (const auto& each : std::span(list.elems, static_cast<std::size_t>(list.cnt))) {
+            found.push_back({intern(each.topic), each.partition});
+        }
+        return found;
+    }
+    /// What goes takes those along that librdkafka does not know to belong to it.
+    void add_companions(rebalance& of) const {
+        const auto* const told = rd_kafka_event_topic_partition_list(of.event.get());
+        if (ever_.empty() || told == nullptr) {
+            return;
+        }
+        of.partitions = partitions_of(*told);
+        of.going.reset(rd_kafka_topic_partition_list_copy(told));
+        for (const auto& each : std::span(told->elems, static_cast<std::size_t>(told->cnt))) {
+            for (const companion& one : ever_) {
+                const topic_partition follower{one.topic, each.partition};
+                if (*one.of == each.topic && partitions_->find(follower) != nullptr) {
+                    of.partitions.push_back(follower);
+                    rd_kafka_topic_partition_list_add(of.going.get(), one.topic->c_str(),
+                                                      each.partition);
+                }
+            }
+        }
+    }
     void drop_first() noexcept {
         if (waiting_.front().start) {
             waiting_.front().start->silence(); // the gate may go before the helper thread is done
@@ -174,6 +222,9 @@ private:
     assignment* partitions_;
     stream_gate* gate_;
     std::optional<std::int64_t> first_;
+    bool creates_; ///< companions that are missing
+    std::vector<companion> companions_;
+    std::vector<companion> ever_; ///< of which some may be assigned
     std::deque<rebalance> waiting_;
     std::vector<topic_partition> settled_; ///< by the last answer
     std::uint32_t epoch_ = 0;

@@ -6,6 +6,8 @@
 #include "../transport.hpp"
 #include "assignment.hpp"
 #include "client.hpp"
+#include "companions.hpp"
+#include "error.hpp"
 #include "handle.hpp"
 
 #include <algorithm>
@@ -46,8 +48,13 @@ public:
     start_positions(partition_list_ptr partitions, stream_gate& gate) noexcept
         : partitions_(std::move(partitions)), gate_(&gate) {}
 
-    /// Begins; the gate is woken when it is `known`.
-    void find(std::shared_ptr<client> of, std::int64_t first) noexcept {
+    /// Those that go with these partitions are to be read too; before `find`.
+    void follow(std::vector<companion> wanted, bool create_topics) noexcept {
+        companions_ = companions(std::move(wanted), create_topics);
+    }
+    /// Begins; the gate is woken when it is `known`. `first`: where a group without a position
+    /// begins, if that is to be looked up.
+    void find(std::shared_ptr<client> of, std::optional<std::int64_t> first) noexcept {
         const bool runs =
             helper_thread::run([self = shared_from_this(), of = std::move(of), first]() mutable {
                 if (self->look_up(*of, first) || !self->is_wanted()) {
@@ -86,7 +93,10 @@ private:
     static constexpr std::chrono::milliseconds pause{50};
 
     /// False: to be tried again.
-    [[nodiscard]] auto look_up(client& of, std::int64_t first) noexcept -> bool {
+    [[nodiscard]] auto look_up(client& of, std::optional<std::int64_t> first) noexcept -> bool {
+        if (!add_companions(of)) {
+            return false;
+        }
         const partition_list_ptr all(rd_kafka_topic_partition_list_copy(partitions_.get()));
         if (const auto code = rd_kafka_committed(of.get(), all.get(), limit_ms);
             code != RD_KAFKA_RESP_ERR_NO_ERROR || any_passes(*all)) {
@@ -104,6 +114,14 @@ private:
         begin_at(of, *fresh);
         return true;
     }
+    [[nodiscard]] auto add_companions(client& of) noexcept -> bool {
+        try {
+            return companions_.add_to(*partitions_, of);
+        } catch (...) { // no memory: long retries become dead letters
+            of.watch().log(log_level::debug, "no memory to read retry topics");
+            return true;
+        }
+    }
     void begin_at(client& of, const rd_kafka_topic_partition_list_t& fresh) noexcept {
         const partition_list_ptr found(rd_kafka_topic_partition_list_new(fresh.cnt));
         for (const auto& each : std::span(fresh.elems, static_cast<std::size_t>(fresh.cnt))) {
@@ -120,15 +138,18 @@ private:
     }
     /// Those that the group has no position for, with what to ask for in its place.
     [[nodiscard]] auto never_committed(client& of, const rd_kafka_topic_partition_list_t& all,
-                                       std::int64_t first) noexcept -> partition_list_ptr {
+                                       std::optional<std::int64_t> first) noexcept
+        -> partition_list_ptr {
         partition_list_ptr fresh(rd_kafka_topic_partition_list_new(all.cnt));
         for (const auto& each : std::span(all.elems, static_cast<std::size_t>(all.cnt))) {
             if (each.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
                 continue;
             }
             if (each.offset < 0) {
-                rd_kafka_topic_partition_list_add(fresh.get(), each.topic, each.partition)->offset =
-                    first;
+                if (const auto begin = begin_of(each.topic, first)) {
+                    rd_kafka_topic_partition_list_add(fresh.get(), each.topic, each.partition)
+                        ->offset = *begin;
+                }
                 continue;
             }
             rd_kafka_topic_partition_list_set_offset(partitions_.get(), each.topic, each.partition,
@@ -139,26 +160,10 @@ private:
         }
         return fresh;
     }
-    /// Whether asking again helps. Not what is unknown here: it might be repeated for ever.
-    [[nodiscard]] static auto passes(rd_kafka_resp_err_t code) noexcept -> bool {
-        switch (code) {
-        case RD_KAFKA_RESP_ERR__TRANSPORT:
-        case RD_KAFKA_RESP_ERR__TIMED_OUT:
-        case RD_KAFKA_RESP_ERR__WAIT_COORD:
-        case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-        case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
-        case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
-        case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
-        case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
-        case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
-        case RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT:
-        case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
-        case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
-        case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
-            return true;
-        default:
-            return false;
-        }
+    /// Of a group without a position.
+    [[nodiscard]] auto begin_of(const char* topic, std::optional<std::int64_t> first) const noexcept
+        -> std::optional<std::int64_t> {
+        return companions_.contains(topic) ? RD_KAFKA_OFFSET_BEGINNING : first;
     }
     [[nodiscard]] static auto any_passes(const rd_kafka_topic_partition_list_t& of) noexcept
         -> bool {
@@ -212,6 +217,7 @@ private:
     }
 
     partition_list_ptr partitions_;
+    companions companions_{{}, false};
     std::vector<position> committed_;
     std::atomic<bool> known_{false};
     std::atomic<bool> hurried_{false};

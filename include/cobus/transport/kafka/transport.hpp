@@ -61,7 +61,8 @@ public:
             producer_->create(topic);
         }
         return std::make_unique<consumer_stream>(options_.executor, watch_,
-                                                 make_conf(options, role::consumer), wanted, ready);
+                                                 make_conf(options, role::consumer), wanted, ready,
+                                                 options_.create_topics);
     }
     [[nodiscard]] auto state() const -> link_state override { return watch_->state(); }
     void stop(std::chrono::steady_clock::time_point deadline, operation& done) noexcept override {
