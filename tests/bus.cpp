@@ -215,6 +215,39 @@ TEST_CASE("publishing before start and after stop is an error") {
     });
 }
 
+TEST_CASE("an event may be published as soon as start was called, and handlers get it") {
+    for (const cobus::start_at from : {cobus::start_at::earliest, cobus::start_at::latest}) {
+        net::io_context context;
+        cobus::settings how = quiet();
+        how.start_from(from);
+        cobus::bus bus(context.get_executor(), how);
+        std::vector<std::uint64_t> seen;
+        auto reader =
+            bus.on<tick>("reader", [&seen](const tick& each) { seen.push_back(each.number); });
+        std::error_code started = cobus::errc::timed_out;
+        int ended = 0;
+        bus.start([&started](std::error_code ec) { started = ec; });
+        const tick first{"k", 1};
+        bus.publish(first, [&ended](std::error_code ec, const cobus::receipt& where) {
+            CHECK_FALSE(ec);
+            CHECK(where.way() == cobus::path::memory);
+            ++ended;
+        });
+        const tick second{"k", 2};
+        CHECK_FALSE(bus.try_publish(second));
+        const tick third{"k", 3};
+        bus.call(third, [&](std::error_code ec) {
+            CHECK_FALSE(ec);
+            ++ended;
+            bus.request_stop();
+        });
+        context.run();
+        CHECK_FALSE(started);
+        CHECK(ended == 2);
+        CHECK(seen == std::vector<std::uint64_t>{1, 2, 3});
+    }
+}
+
 TEST_CASE("a bus starts once, and stops as often as it is asked to") {
     net::io_context context;
     run(context, [&]() -> net::awaitable<void> {

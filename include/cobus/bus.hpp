@@ -107,7 +107,8 @@ public:
 
     // --- life
 
-    /// Connects, and subscribes what the handlers need.
+    /// Connects, and subscribes what the handlers need. Events may be published from its call on;
+    /// they go out, in their order, when it completes.
     /// Completes when it is decided how events travel, within the decision time (3 s unless set).
     /// Errors: `errc::kafka_required`, `errc::no_transport`, `errc::bad_settings`,
     /// `errc::already_started`. Cancellation: none; use `stop`.

@@ -127,6 +127,57 @@ TEST_CASE("a cancellation that comes late touches no other publish") {
     CHECK(b.carrier.held.size() == 1);
 }
 
+TEST_CASE("what is published between the call to start and the start goes out first, in order") {
+    bench b;
+    publisher early([](void* /*who*/) noexcept {}, nullptr);
+    publish_op& refused = *early.make();
+    CHECK(early.submit(refused, true) == taken::done);
+    CHECK(refused.ec == errc::closed);
+    early.expect_transport(2);
+    std::vector<publish_op*> sent;
+    for (int i = 0; i < 3; ++i) {
+        sent.push_back(early.make());
+        REQUIRE(early.submit(*sent.back(), true) == taken::pending);
+    }
+    CHECK(early.submit(refused, false) == taken::full);
+    early.connect(&b.carrier);
+    publish_op& late = *early.make();
+    REQUIRE(early.submit(late, true) == taken::pending);
+    sent.push_back(&late);
+    CHECK(std::ranges::equal(b.carrier.held, sent));
+}
+
+TEST_CASE("what was published early can be withdrawn, or fails with the start") {
+    bench b;
+    b.all.connect(nullptr);
+    publisher early([](void* /*who*/) noexcept {}, nullptr);
+    early.expect_transport(10);
+    std::vector<std::error_code> heard;
+    std::vector<publish_op*> sent;
+    for (int i = 0; i < 2; ++i) {
+        publish_op& op = *early.make();
+        auto* who = erase_handler<std::error_code, receipt>(
+            [&heard](std::error_code ec, const receipt& /*where*/) { heard.push_back(ec); },
+            b.executor);
+        REQUIRE(early.attach(op, *who));
+        REQUIRE(early.submit(op, true) == taken::pending);
+        sent.push_back(&op);
+    }
+    const auto tell = [&b](publish_op::waiter& who, std::error_code ec, receipt where) {
+        who.complete(b.executor, true, ec, std::move(where));
+    };
+    std::error_code ec;
+    receipt where;
+    publish_op::waiter* const who = early.cancel(*sent[0], sent[0]->generation, ec, where);
+    REQUIRE(who != nullptr);
+    tell(*who, ec, where);
+    early.refuse_early(errc::kafka_required);
+    early.end(tell);
+    CHECK(heard == std::vector<std::error_code>{net::error::operation_aborted,
+                                                make_error_code(errc::kafka_required)});
+    CHECK(early.submit(*early.make(), true) == taken::done);
+}
+
 TEST_CASE("a publish that ends while it is being withdrawn is not used for another meanwhile") {
     bench b;
     publish_op& op = b.publish();

@@ -48,6 +48,7 @@ public:
     void ask_to_start(waiter& who) {
         const std::lock_guard lock(guard_);
         start_waiters_.push(who);
+        publisher_->expect_transport(options_->queue_messages);
         start_asked_.store(true, std::memory_order_release);
     }
     void ask_to_stop(std::chrono::milliseconds limit, waiter& who) {
@@ -154,6 +155,7 @@ private:
             }
             phase_ = phase::running;
             handlers_step(true); // subscribed before anybody can publish
+            publisher_->connect(transport_.get());
             complete_all(starting_waiters_, std::error_code());
         }
     }
@@ -169,7 +171,6 @@ private:
             start_failed(errc::bad_settings, e.what());
             return;
         }
-        publisher_->connect(transport_.get());
         starting_.ec.clear();
         states_.wake();
         transport_->start(states_, starting_);
@@ -199,6 +200,7 @@ private:
             const std::lock_guard lock(guard_);
             problem_ = std::move(text);
         }
+        publisher_->refuse_early(ec);
         finish();
         complete_all(starting_waiters_, ec);
     }

@@ -6,6 +6,7 @@
 #include "../transport/transport.hpp"
 #include "completion.hpp"
 #include "inbox.hpp"
+#include "queue.hpp"
 
 #include <array>
 #include <atomic>
@@ -34,6 +35,7 @@ struct publish_op final : publish_node, handled_observer {
     publisher* owner = nullptr;
     publish_op* inbox_next = nullptr;
     publish_op* free_next = nullptr;
+    publish_op* queue_next = nullptr;
     std::uint64_t generation =
         0; ///< counts reuses, so that a late cancellation misses; under the guard
     waiter* waiting = nullptr;  ///< who is told; under the guard
@@ -57,7 +59,48 @@ public:
         const transport* to = to_.load(std::memory_order_acquire);
         return to == nullptr || to->in_process();
     }
-    void connect(transport* to) noexcept { to_.store(to, std::memory_order_release); }
+    /// The start was asked for: keeps what is submitted from now on until `connect` or the end.
+    void expect_transport(std::size_t limit) noexcept {
+        const std::lock_guard lock(guard_);
+        if (stage_ == stage::before) {
+            stage_ = stage::expecting;
+            most_early_ = limit;
+        }
+    }
+    /// Hands over what came early, in its order, before anything else goes there. Null: nothing
+    /// goes anywhere any more.
+    void connect(transport* to) noexcept {
+        for (;;) {
+            queue<publish_op> some;
+            {
+                const std::lock_guard lock(guard_);
+                std::swap(some, early_);
+                if (some.empty() || to == nullptr) {
+                    stage_ = to != nullptr ? stage::connected : stage::over;
+                    to_.store(to, std::memory_order_release);
+                    return;
+                }
+            }
+            while (publish_op* const op = some.pop()) {
+                if (hand_over(*to, *op, true) == taken::done) {
+                    finish(*op);
+                }
+            }
+        }
+    }
+    /// The start failed: so does what came early.
+    void refuse_early(std::error_code ec) noexcept {
+        queue<publish_op> some;
+        {
+            const std::lock_guard lock(guard_);
+            std::swap(some, early_);
+            stage_ = stage::over;
+        }
+        while (publish_op* const op = some.pop()) {
+            op->ec = ec;
+            finish(*op);
+        }
+    }
 
     [[nodiscard]] auto make() -> publish_op* {
         const std::lock_guard lock(guard_);
@@ -79,17 +122,13 @@ public:
     [[nodiscard]] auto submit(publish_op& op, bool may_wait) noexcept -> taken {
         transport* to = to_.load(std::memory_order_acquire);
         if (to == nullptr) {
-            op.ec = errc::closed;
-            return taken::done;
+            const std::lock_guard lock(guard_);
+            to = to_.load(std::memory_order_relaxed);
+            if (to == nullptr) {
+                return keep_early(op, may_wait);
+            }
         }
-        op.completed = [](publish_node& node) noexcept {
-            auto& self = static_cast<publish_op&>(node);
-            self.owner->answer(self, self.ec ? self.parts.load() : 1);
-        };
-        if (op.until_handled) {
-            return submit_call(*to, op);
-        }
-        return to->publish(op, may_wait);
+        return hand_over(*to, op, may_wait);
     }
     /// Whether a node that was `pending`, and that nobody waits for, has ended: then `ec` and
     /// `where` are set, and the caller owns it again.
@@ -147,15 +186,18 @@ public:
     [[nodiscard]] auto cancel(publish_op& op, std::uint64_t generation, std::error_code& ec,
                               receipt& where) noexcept -> publish_op::waiter* {
         transport* to = to_.load(std::memory_order_acquire);
+        bool never_sent = false;
         {
             const std::lock_guard lock(guard_);
             if (op.generation != generation || op.waiting == nullptr || op.cancelling) {
                 return nullptr;
             }
             op.cancelling = true; // it may end meanwhile, but is not used for another publish
+            early_.remove_if([&op](const publish_op& each) { return &each == &op; },
+                             [&never_sent](publish_op& /*found*/) { never_sent = true; });
         }
         // Not under the guard: the transport may be completing nodes, which takes it.
-        const bool never_sent = !op.until_handled && to != nullptr && to->withdraw(op);
+        never_sent = never_sent || (!op.until_handled && to != nullptr && to->withdraw(op));
         message_ptr content;
         const std::lock_guard lock(guard_);
         op.cancelling = false;
@@ -222,6 +264,7 @@ public:
 
     /// The end: tells those that ended, and all others what can still be said, and takes no more.
     template <class Tell> void end(Tell tell) {
+        refuse_early(errc::closed);
         deliver(tell);
         transport* const to = to_.exchange(nullptr, std::memory_order_acq_rel);
         for (const auto& [who, op] : take_waiters()) {
@@ -241,6 +284,7 @@ public:
 private:
     friend struct publish_op;
     using chunk = std::array<publish_op, 64>;
+    enum class stage : unsigned char { before, expecting, connected, over };
     static constexpr auto never = (std::chrono::steady_clock::time_point::max)();
     struct watched {
         publish_op* op;
@@ -289,6 +333,32 @@ private:
             finish(op);
         }
     }
+    /// Under the guard.
+    [[nodiscard]] auto keep_early(publish_op& op, bool may_wait) noexcept -> taken {
+        if (stage_ != stage::expecting) {
+            op.ec = errc::closed;
+            return taken::done;
+        }
+        if (!may_wait && early_.size() >= most_early_) {
+            return taken::full;
+        }
+        early_.push(op);
+        return taken::pending;
+    }
+    [[nodiscard]] auto hand_over(transport& to, publish_op& op, bool may_wait) noexcept -> taken {
+        op.completed = [](publish_node& node) noexcept {
+            auto& self = static_cast<publish_op&>(node);
+            self.owner->answer(self, self.ec ? self.parts.load() : 1);
+        };
+        if (!op.until_handled) {
+            return to.publish(op, may_wait);
+        }
+        if (!to.in_process()) { // which was not known yet when it was asked for
+            op.ec = errc::not_in_process;
+            return taken::done;
+        }
+        return submit_call(to, op);
+    }
     [[nodiscard]] auto submit_call(transport& to, publish_op& op) noexcept -> taken {
         op.parts.store(2, std::memory_order_relaxed);
         op.content->observe(&op, who_);
@@ -306,7 +376,10 @@ private:
     void* who_;
     std::atomic<transport*> to_{nullptr};
     inbox<publish_op> ended_;
-    std::mutex guard_;
+    std::mutex guard_; // of these
+    stage stage_ = stage::before;
+    queue<publish_op> early_; ///< submitted after the start was asked for, and before it was done
+    std::size_t most_early_ = 0; ///< of those that would not wait
     publish_op* free_ = nullptr;
     std::vector<std::unique_ptr<chunk>> chunks_;
     std::multimap<std::chrono::steady_clock::time_point, watched> deadlines_;
