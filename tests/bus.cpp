@@ -152,9 +152,9 @@ TEST_CASE("a failing key holds back only itself") {
     run(context, [&]() -> net::awaitable<void> {
         cobus::bus bus(context.get_executor(), quiet());
         auto handler = bus.on<tick>(
-            cobus::handler("h").retry(cobus::retry_policy().attempts(100).backoff(5ms, 5ms)),
-            [&](const tick& event, cobus::context& where) {
-                if (event.key == "bad" && event.number == 0 && where.attempt() < 4) {
+            cobus::handler("h").retry(cobus::retry_policy().attempts(100'000).backoff(5ms, 5ms)),
+            [&](const tick& event) {
+                if (event.key == "bad" && event.number == 0 && good.size() < 10) {
                     CHECK(bad.empty());
                     throw std::runtime_error("not yet");
                 }
@@ -167,8 +167,7 @@ TEST_CASE("a failing key holds back only itself") {
             co_await bus.publish(first);
             co_await bus.publish(second);
         }
-        co_await until([&] { return good.size() == 10; });
-        CHECK(bad.empty());
+        co_await until([&] { return bad.size() == 10; });
         co_await bus.stop();
     });
     CHECK(bad == std::vector<std::uint64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
