@@ -91,7 +91,9 @@ TEST_CASE("each wrong value is one line with the variable, the value and the cur
          {"set deliver_and_spool, spool, deliver, wait or fail"}},
         {"a wire form", {{"COBUS_WIRE", "xml"}}, {"set binary, structured, plain"}},
         {"a start", {{"COBUS_START_AT", "now"}}, {"set earliest or latest"}},
-        {"a way to be safe", {{"COBUS_SPOOL_SYNCHRONOUS", "maybe"}}, {"set off, normal or full"}},
+        {"a way to be safe",
+         {{"COBUS_SPOOL_SYNCHRONOUS", "maybe"}},
+         {"set off, normal, full or at_stop"}},
         {"a full spool", {{"COBUS_SPOOL_WHEN_FULL", "burst"}}, {"set refuse or drop_oldest"}},
         {"no room", {{"COBUS_SPOOL_MAX_MESSAGES", "0"}}, {"is no number of messages"}},
         {"a file that nobody makes",
@@ -175,6 +177,12 @@ TEST_CASE("what a spool keeps, and where, is told by the environment or by code"
     CHECK(spool.file() == nullptr);
     CHECK(asked.path == "other.db");
     CHECK(asked.synchronous == cobus::spool_synchronous::off);
+    CHECK_FALSE(spool.at_stop);
+    CHECK(settings::from_environment(with_kafka({{"COBUS_SPOOL_FILE", "/var/spool.db"},
+                                                 {"COBUS_SPOOL_SYNCHRONOUS", "at_stop"}}))
+              .spool(maker)
+              .transport_options(cobus::net::any_io_executor())
+              .spool.at_stop);
     CHECK(spool.messages == 5);
     CHECK(spool.bytes == 6);
     said.spool_limit(0, 1).mark_life(std::chrono::hours(0));

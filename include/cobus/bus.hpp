@@ -7,6 +7,7 @@
 #include "detail/gcc12.hpp"
 #include "detail/handlers.hpp"
 #include "detail/publish_call.hpp"
+#include "detail/stop_call.hpp"
 #include "dispatch/batch_handler.hpp"
 #include "dispatch/handler_of.hpp"
 #include "publish_options.hpp"
@@ -49,16 +50,6 @@ class bus {
         void operator()(detail::bus_core& core, detail::bus_core::status_waiter& who) const {
             core.start(who);
         }
-    };
-    class stop_call {
-    public:
-        explicit stop_call(std::chrono::milliseconds limit) : limit_(limit) {}
-        void operator()(detail::bus_core& core, detail::bus_core::status_waiter& who) const {
-            core.stop(limit_, who);
-        }
-
-    private:
-        std::chrono::milliseconds limit_;
     };
     class until_call {
     public:
@@ -120,13 +111,15 @@ public:
     /// Stops fetching, lets running handlers end, commits, sends what is under way, and leaves the
     /// group. Completes within `limit` and a quarter of a second, whatever the broker does; what
     /// could not be sent by then fails with `errc::timed_out`, `errc::maybe_sent` or
-    /// `errc::closed`. Calling it again, also at the same time, waits for the same end. From a
-    /// handler use `context::request_stop`: this would wait for the handler itself. Errors: none.
-    /// Cancellation: none.
+    /// `errc::closed`. The result says how much was kept for Kafka and did not get there, and
+    /// whether that survives this process: `(error_code, stop_result)`, or the code alone for
+    /// callbacks that take no more. Calling it again, also at the same time, waits for the same
+    /// end. From a handler use `context::request_stop`: this would wait for the handler itself.
+    /// Errors: none. Cancellation: none.
     template <class Token> auto stop(std::chrono::milliseconds limit, Token&& token) {
-        return status(stop_call(limit), std::forward<Token>(token));
+        return detail::stop_as<Token>(core_, limit, token);
     }
-    auto stop(std::chrono::milliseconds limit) -> net::awaitable<void> {
+    auto stop(std::chrono::milliseconds limit) -> net::awaitable<stop_result> {
         return stop(limit, net::use_awaitable);
     }
     template <class Token>
@@ -134,7 +127,7 @@ public:
     auto stop(Token&& token) {
         return stop(core_->options().stop_timeout, std::forward<Token>(token));
     }
-    auto stop() -> net::awaitable<void> { return stop(net::use_awaitable); }
+    auto stop() -> net::awaitable<stop_result> { return stop(net::use_awaitable); }
 
     /// Begins `stop` without waiting for it; for handlers and signal sets.
     void request_stop() noexcept { core_->request_stop(); }

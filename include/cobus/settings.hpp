@@ -129,6 +129,13 @@ public:
         data_.options.on_state = std::move(told);
         return *this;
     }
+    /// Told of each event that was kept for Kafka and that Kafka refuses for good, with the cause,
+    /// on the bus's executor. It must not throw. A spool's file keeps such events apart; in memory
+    /// this is the last that is heard of them.
+    auto on_refused(std::function<void(const message&, std::error_code)> told) -> settings& {
+        data_.options.on_refused = std::move(told);
+        return *this;
+    }
     /// Which events handlers of this process get while Kafka is away, of those with
     /// `policy::deliver_and_spool`.
     auto deliver_in_process(deliver_order order) -> settings& {

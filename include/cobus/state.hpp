@@ -62,8 +62,15 @@ struct spooled {
     std::uint64_t refused = 0; ///< that Kafka will never take, since the start
     std::uint64_t dropped = 0; ///< given up, because there was no room or it took too long
     bool durable = false;      ///< all of it survives this process
+    std::string why{};         ///< the file takes nothing at the moment; empty when all is well
 
     friend auto operator==(const spooled&, const spooled&) -> bool = default;
+};
+
+/// What a bus left behind that stopped.
+struct stop_result {
+    std::uint64_t left = 0; ///< events that were kept for Kafka and did not get there
+    bool durable = true;    ///< nothing is lost: they are in the spool's file, or there are none
 };
 
 /// A state with its beginning and its reason.

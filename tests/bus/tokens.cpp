@@ -186,7 +186,14 @@ void every_token(const net::any_io_executor& executor) {
         };
         CHECK(net::co_spawn(executor, publish(), net::use_future).get() == 0);
     }
-    bus.stop(net::use_future).get();
+    std::promise<std::error_code> stopped; // a callback may leave the result out
+    bus.stop(10s, [&](std::error_code ec) { stopped.set_value(ec); });
+    CHECK_FALSE(stopped.get_future().get());
+    std::promise<cobus::stop_result> told;
+    bus.stop([&](std::error_code /*ec*/, cobus::stop_result how) { told.set_value(how); });
+    CHECK(told.get_future().get().durable);
+    const cobus::stop_result again = bus.stop(net::use_future).get();
+    CHECK(again.left == 0);
     CHECK(handled == 1);
 }
 

@@ -209,6 +209,15 @@ public:
         }
         return first;
     }
+    /// `what(item)` for each row.
+    template <class What> void each_row(What what) {
+        for (const kept_at which :
+             {kept_at::in_client, kept_at::sending, kept_at::pending, kept_at::blocked}) {
+            for (kept* each = list(which).front(); each != nullptr; each = each->behind) {
+                what(*each);
+            }
+        }
+    }
     /// Above the sequences of all that came.
     [[nodiscard]] auto next_sequence() const noexcept -> std::uint64_t { return next_; }
     /// Below it no row is left.

@@ -65,8 +65,9 @@ public:
 
     // What happens. May throw `std::bad_alloc`.
 
-    void put(kept& item) {
+    void put(kept& item, std::vector<executor_name> settled) {
         spool_row& row = next().rows.emplace_back();
+        row.settled = std::move(settled);
         row.sequence = item.sequence;
         row.state = item.given ? row_state::in_client : row_state::pending;
         row.when_away = item.when_away;
@@ -96,7 +97,7 @@ public:
 
     /// Begins to write what gathered, unless something is being written.
     void kick(clock::time_point now) {
-        if (writing_ != nullptr || next_ == nullptr || now < again_) {
+        if (writing_ != nullptr || next_ == nullptr || now < ready_at()) {
             return;
         }
         writing_ = std::move(next_);
@@ -106,7 +107,8 @@ public:
             next_ = std::move(writing_);
         }
     }
-    /// What was written, or could not be; then the rest is tried again, but nothing is put.
+    /// What was written, or could not be; then the rest is tried again, but nothing is put: after a
+    /// second, and ever less often up to once a minute while it fails.
     [[nodiscard]] auto collect(clock::time_point now) -> std::optional<result> {
         if (writing_ == nullptr || !writing_->over.load(std::memory_order_acquire)) {
             return std::nullopt;
@@ -115,8 +117,11 @@ public:
         result told{std::move(done->puts), std::move(done->dead), done->ec,
                     std::move(done->problem)};
         if (told.ec) {
-            again_ = now + std::chrono::seconds(1);
+            pause_ = (std::clamp)(pause_ * 2, shortest, longest);
+            tried_ = now;
             try_again(*done);
+        } else {
+            pause_ = clock::duration();
         }
         return told;
     }
@@ -124,7 +129,11 @@ public:
         return writing_ == nullptr && next_ == nullptr;
     }
     [[nodiscard]] auto due() const noexcept -> clock::time_point {
-        return writing_ == nullptr && next_ != nullptr ? again_ : (clock::time_point::max)();
+        return writing_ == nullptr && next_ != nullptr ? ready_at() : (clock::time_point::max)();
+    }
+    /// Puts that are not being written yet.
+    [[nodiscard]] auto gathered() const noexcept -> std::size_t {
+        return next_ != nullptr ? next_->puts.size() : 0;
     }
     /// All rows below are safe in the file, or nobody's any more.
     [[nodiscard]] auto safe_below() const noexcept -> std::uint64_t {
@@ -138,6 +147,14 @@ public:
     }
 
 private:
+    static constexpr clock::duration shortest = std::chrono::seconds(1);
+    static constexpr clock::duration longest = std::chrono::minutes(1);
+
+    /// A file that fails is tried less and less often, but soon when a publisher waits for it.
+    [[nodiscard]] auto ready_at() const noexcept -> clock::time_point {
+        return tried_ + (gathered() > 0 ? (std::min)(pause_, shortest) : pause_);
+    }
+
     struct batch {
         std::vector<row_change> changes;
         std::deque<spool_row> rows; ///< of the changes, which point to them
@@ -232,7 +249,8 @@ private:
     std::shared_ptr<shared> shared_;
     std::shared_ptr<batch> writing_;
     std::shared_ptr<batch> next_;
-    clock::time_point again_{};
+    clock::time_point tried_{}; ///< and failed
+    clock::duration pause_{};   ///< after that
 };
 
 } // namespace cobus::degrade

@@ -119,7 +119,7 @@ public:
         life_.ask_to_start(who);
         wake();
     }
-    void stop(std::chrono::milliseconds limit, status_waiter& who) {
+    void stop(std::chrono::milliseconds limit, lifecycle::stop_waiter& who) {
         life_.ask_to_stop(limit, who);
         wake();
     }

@@ -3,6 +3,7 @@
 #include "../error.hpp"
 #include "event_argument.hpp"
 #include "submit.hpp"
+#include "without_result.hpp"
 
 #include <concepts>
 #include <string>
@@ -36,31 +37,6 @@ template <class E> [[nodiscard]] auto topics_of(route_table& routes)
     return all;
 }
 
-/// Completes with the code alone.
-template <class Handler> class without_receipt {
-public:
-    using executor_type = net::associated_executor_t<Handler, net::any_io_executor>;
-    using allocator_type = net::associated_allocator_t<Handler>;
-    using cancellation_slot_type = net::associated_cancellation_slot_t<Handler>;
-
-    without_receipt(Handler handler, const net::any_io_executor& fallback)
-        : executor_(net::get_associated_executor(handler, fallback)),
-          handler_(std::move(handler)) {}
-
-    [[nodiscard]] auto get_executor() const noexcept -> executor_type { return executor_; }
-    [[nodiscard]] auto get_allocator() const noexcept -> allocator_type {
-        return net::get_associated_allocator(handler_);
-    }
-    [[nodiscard]] auto get_cancellation_slot() const noexcept -> cancellation_slot_type {
-        return net::get_associated_cancellation_slot(handler_);
-    }
-    void operator()(std::error_code ec, const receipt& /*unused*/) { std::move(handler_)(ec); }
-
-private:
-    executor_type executor_;
-    Handler handler_;
-};
-
 class initiate_call {
 public:
     explicit initiate_call(prepared what) noexcept : what_(std::move(what)) {}
@@ -74,7 +50,7 @@ public:
             op.ec = errc::not_in_process; // refused before it is submitted
         }
         initiate_publish go(std::move(what_));
-        go(without_receipt<std::decay_t<Handler>>(std::forward<Handler>(handler), fallback), op);
+        go(without_result<std::decay_t<Handler>>(std::forward<Handler>(handler), fallback), op);
     }
 
 private:

@@ -28,6 +28,7 @@ class lifecycle {
 public:
     using clock = std::chrono::steady_clock;
     using waiter = completion<std::error_code>;
+    using stop_waiter = completion<std::error_code, stop_result>;
 
     lifecycle(dispatch_host& host, transport_options& options, transport_factory make,
               publisher& publishes, dispatcher& dispatch)
@@ -51,7 +52,7 @@ public:
         publisher_->expect_transport(options_->queue_messages);
         start_asked_.store(true, std::memory_order_release);
     }
-    void ask_to_stop(std::chrono::milliseconds limit, waiter& who) {
+    void ask_to_stop(std::chrono::milliseconds limit, stop_waiter& who) {
         const std::lock_guard lock(guard_);
         stop_waiters_.push(who);
         const auto deadline = options_->now() + limit;
@@ -116,9 +117,9 @@ public:
 
     /// The context is gone, or the last owner: whoever waits is destroyed unheard.
     void drop_waiters() noexcept {
-        for (status_queue* each : {&start_waiters_, &stop_waiters_, &starting_waiters_}) {
-            drop_all(*each);
-        }
+        drop_all(start_waiters_);
+        drop_all(starting_waiters_);
+        drop_all(stop_waiters_);
         states_.end([](status_queue& each) { drop_all(each); });
         for (const auto& each : handlers_.everybody()) {
             drop_all(each->close_waiters);
@@ -307,8 +308,7 @@ private:
             finish();
         }
         if (phase_ == phase::over) {
-            status_queue waiting = take(stop_waiters_);
-            complete_all(waiting, std::error_code());
+            tell_stopped();
         }
     }
 
@@ -329,22 +329,28 @@ private:
             each->dismiss();
         }
         work_.reset();
-        status_queue waiting = take(stop_waiters_);
-        complete_all(waiting, std::error_code());
+        tell_stopped();
         host_->wake();
     }
-
-    [[nodiscard]] auto take(status_queue& from) -> status_queue {
-        const std::lock_guard lock(guard_);
-        return std::exchange(from, status_queue());
+    void tell_stopped() {
+        auto waiting = take(stop_waiters_);
+        const spooled kept = left();
+        complete_all(waiting, std::error_code(),
+                     stop_result{kept.messages, kept.messages == 0 || kept.durable});
     }
-    void complete_all(status_queue& waiting, std::error_code ec) {
-        while (waiter* each = waiting.pop()) {
-            each->complete(host_->executor(), true, ec);
+
+    template <class Queue> [[nodiscard]] auto take(Queue& from) -> Queue {
+        const std::lock_guard lock(guard_);
+        return std::exchange(from, Queue());
+    }
+    template <class Queue, class... Result>
+    void complete_all(Queue& waiting, std::error_code ec, Result... what) {
+        while (auto* each = waiting.pop()) {
+            each->complete(host_->executor(), true, ec, what...);
         }
     }
-    static void drop_all(status_queue& waiting) noexcept {
-        while (waiter* each = waiting.pop()) {
+    template <class Queue> static void drop_all(Queue& waiting) noexcept {
+        while (auto* each = waiting.pop()) {
             each->destroy();
         }
     }
@@ -362,7 +368,7 @@ private:
 
     mutable std::mutex guard_; // of these
     status_queue start_waiters_;
-    status_queue stop_waiters_;
+    queue<stop_waiter> stop_waiters_;
     std::optional<clock::time_point> stop_deadline_;
     std::string problem_;
     spooled left_;

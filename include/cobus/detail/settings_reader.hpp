@@ -244,13 +244,17 @@ private:
 
     void read_synchronous(const variable& from) {
         const std::string word = lower(from.value);
-        if (word == "off" || word == "normal" || word == "full") {
-            data_.spool.synchronous = word == "off"    ? spool_synchronous::off
-                                      : word == "full" ? spool_synchronous::full
-                                                       : spool_synchronous::normal;
+        const std::map<std::string_view, spool_synchronous> known{
+            {"off", spool_synchronous::off},
+            {"normal", spool_synchronous::normal},
+            {"full", spool_synchronous::full},
+            {"at_stop", spool_synchronous::at_stop},
+        };
+        if (const auto found = known.find(word); found != known.end()) {
+            data_.spool.synchronous = found->second;
         } else {
             data_.problems.add(from.name, from.value,
-                               "is no way to be safe; set off, normal or full");
+                               "is no way to be safe; set off, normal, full or at_stop");
         }
     }
 
@@ -323,6 +327,7 @@ inline void complete_spool(const settings_data& data, transport_options& out,
     }
     spool_place place = data.spool;
     place.how = out.how;
+    out.spool.at_stop = place.synchronous == spool_synchronous::at_stop;
     out.spool.file = [make = data.make_spool, place] { return make(place); };
 }
 

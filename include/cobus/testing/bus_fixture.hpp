@@ -131,10 +131,11 @@ public:
                           what_happened());
         }
     }
-    /// Stops `bus`; running handlers have until `limit`, which passes in no time.
-    void stop(std::chrono::milliseconds limit = std::chrono::seconds(10)) {
+    /// Stops `bus`; running handlers have until `limit`, which passes in no time. Says what is
+    /// left.
+    auto stop(std::chrono::milliseconds limit = std::chrono::seconds(10)) -> stop_result {
         start();
-        await<void>(bus.stop(limit));
+        return await<stop_result>(bus.stop(limit));
     }
 
     // What happened.

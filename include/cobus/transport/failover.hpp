@@ -316,7 +316,9 @@ private:
             detail::write_log(options_.log, log_level::warning,
                               "stopped before Kafka had " + degrade::events(left.messages) +
                                   (left.durable ? ": kept in the spool's file"
-                                                : ": lost, because they were kept in memory"));
+                                   : options_.spool.file
+                                       ? ": the spool's file does not have all of them"
+                                       : ": lost, because they were kept in memory"));
         }
     } catch (...) { // no memory for a line
     }

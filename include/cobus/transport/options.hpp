@@ -2,6 +2,7 @@
 
 #include "../contract.hpp"
 #include "../log.hpp"
+#include "../message.hpp"
 #include "../net.hpp"
 #include "../state.hpp"
 #include "../time_source.hpp"
@@ -12,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace cobus::degrade {
@@ -25,9 +27,10 @@ enum class start_at : unsigned char { earliest, latest };
 
 /// When what a spool's file was told is safe. docs/spool.md has what each costs.
 enum class spool_synchronous : unsigned char {
-    off,    ///< survives a crash of the process; a loss of power may damage the file
-    normal, ///< survives a crash of the process; a loss of power may take the last of it back
-    full,   ///< survives a loss of power, for a sync of the disk at each batch
+    off,     ///< survives a crash of the process; a loss of power may damage the file
+    normal,  ///< survives a crash of the process; a loss of power may take the last of it back
+    full,    ///< survives a loss of power, for a sync of the disk at each batch
+    at_stop, ///< is written when the bus stops: survives that, and no crash
 };
 
 /// What becomes of one event more than the spool holds.
@@ -55,6 +58,7 @@ using spool_maker = std::function<std::unique_ptr<degrade::spool_file>(const spo
 /// What is kept for Kafka while it is away, and where.
 struct spool_options {
     std::function<std::unique_ptr<degrade::spool_file>()> file; ///< empty: in memory
+    bool at_stop = false; ///< the file gets what is kept when the bus stops, and not before
     std::size_t messages = 1'000'000; ///< kept and held by Kafka's client, together
     std::size_t bytes = 256U << 20U;
     spool_full when_full = spool_full::refuse;
@@ -69,7 +73,9 @@ struct transport_options {
     net::any_io_executor executor;
     logger log;
     std::function<void(const health&)> on_state; ///< told of each change, on the executor
-    std::shared_ptr<time_source> time;           ///< null: the real clocks
+    /// Told of each kept event that Kafka refuses for good, on the executor.
+    std::function<void(const message&, std::error_code)> on_refused;
+    std::shared_ptr<time_source> time; ///< null: the real clocks
 
     std::vector<std::string> brokers; ///< "host:port"
     std::string client_id = "cobus";

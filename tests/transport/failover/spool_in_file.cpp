@@ -38,7 +38,9 @@ struct disk {
     std::uint64_t next = 1;
     std::string unfit; ///< a payload that it cannot store
     bool full = false;
+    bool read_only = false;
     bool locked = false;
+    int tries = 0; ///< to write
 };
 
 class disk_file final : public degrade::spool_file {
@@ -58,6 +60,10 @@ public:
         const bool puts = std::ranges::any_of(changes, [](const auto& each) {
             return std::holds_alternative<degrade::row_put>(each);
         });
+        ++on_->tries;
+        if (on_->read_only) {
+            throw cobus::error(errc::store_failed, "the disk is read-only");
+        }
         if (on_->full && puts) {
             throw cobus::error(errc::queue_full, "the disk is full");
         }
@@ -134,6 +140,12 @@ struct file_bench : failover_bench {
         kafka->is(cobus::link::up);
         time.settle();
     }
+    /// Lines of the log that say so.
+    [[nodiscard]] auto with(std::string_view part) const -> std::ptrdiff_t {
+        return std::ranges::count_if(lines, [part](const std::string& each) {
+            return each.find(part) != std::string::npos;
+        });
+    }
     auto keep(std::string text, std::string_view key = "k", policy how = policy::deliver_and_spool)
         -> sent& {
         return publish(std::move(text), how, true, "t", key);
@@ -203,6 +215,110 @@ TEST_CASE("a full disk is the publisher's to know, and what is over still goes")
     bench.answer_kafka();
     bench.written();
     CHECK(on->rows.empty());
+}
+
+TEST_CASE("a file that fails for long is tried ever less often, and a line tells of each change") {
+    const auto on = std::make_shared<disk>();
+    file_bench bench(kept_on(on));
+    bench.begin();
+    bench.away();
+    bench.keep("1");
+    bench.written();
+    CHECK(bench.whole->health().kept.why.empty());
+    bench.lines.clear();
+    on->read_only = true;
+    on->tries = 0;
+    bench.back();
+    bench.answer_kafka(); // the file cannot be told
+    const auto minutes = [&bench](int count) {
+        for (int i = 0; i < count * 60; ++i) {
+            bench.time.pass(1s);
+            REQUIRE(cobus::detail::helper_thread::drained(30s));
+            bench.time.settle();
+        }
+    };
+    minutes(10);
+    CHECK(on->tries >= 10);
+    CHECK(on->tries <= 20);
+    CHECK(bench.whole->health().kept.why ==
+          "the disk is read-only: a file that cobus keeps things in cannot be used");
+    CHECK_FALSE(bench.whole->health().kept.durable);
+    CHECK(bench.with("takes nothing") == 1);
+    bench.away();
+    sent& refused = bench.keep("2"); // does not wait for the next try of a minute
+    bench.time.pass(1s);
+    bench.written();
+    CHECK(refused.completions == 1);
+    CHECK(refused.ec == errc::store_failed);
+    on->read_only = false;
+    minutes(1);
+    CHECK(on->rows.empty());
+    CHECK(bench.whole->health().kept.why.empty());
+    CHECK(bench.with("takes nothing") == 1);
+    CHECK(bench.with("info: the spool's file takes events again") == 1);
+}
+
+TEST_CASE("a spool in memory is written when the bus stops, and the next process sends it") {
+    const auto on = std::make_shared<disk>();
+    cobus::transport_options how = kept_on(on);
+    how.spool.at_stop = true;
+    {
+        file_bench bench(how);
+        bench.begin();
+        bench.away();
+        for (int i = 0; i < 5000; ++i) { // more than one batch
+            const sent& one = bench.keep(std::to_string(i), i == 0 ? "first" : "k");
+            REQUIRE(one.completions == 1);
+            REQUIRE(one.where.spooled());
+            REQUIRE_FALSE(one.where.durable());
+        }
+        bench.written();
+        CHECK(on->rows.empty());
+        CHECK_FALSE(bench.whole->health().kept.durable);
+        bench.whole->stop(bench.time.now() + 5s, bench.stopped);
+        bench.time.settle();
+        bench.written();
+        CHECK(bench.stopped.times == 1);
+        CHECK(on->rows.size() == 5000);
+        CHECK(bench.whole->health().kept.durable);
+        CHECK(bench.with("stopped before Kafka had 5000 events: kept in the spool's file") == 1);
+    }
+    file_bench next(how);
+    next.begin();
+    for (int i = 0; i < 5000 && on->rows.size() + next.to_kafka.size() > 0; ++i) {
+        next.answer_kafka();
+        if (next.to_kafka.size() == 5000) {
+            break;
+        }
+    }
+    REQUIRE(next.to_kafka.size() == 5000);
+    for (int i = 0; i < 5000; ++i) {
+        REQUIRE(next.to_kafka[static_cast<std::size_t>(i)] == std::to_string(i));
+    }
+    next.answer_kafka();
+    next.written();
+    CHECK(on->rows.empty());
+    CHECK(next.whole->health().what == state::connected);
+}
+
+TEST_CASE("a stop says when the file could not take all of a spool in memory") {
+    const auto on = std::make_shared<disk>();
+    cobus::transport_options how = kept_on(on);
+    how.spool.at_stop = true;
+    file_bench bench(how);
+    bench.begin();
+    bench.away();
+    bench.keep("1");
+    on->full = true;
+    bench.whole->stop(bench.time.now() + 5s, bench.stopped);
+    bench.time.settle();
+    bench.written();
+    bench.time.pass(6s);
+    bench.written();
+    CHECK(bench.stopped.times == 1);
+    CHECK(bench.whole->health().kept.messages == 1);
+    CHECK_FALSE(bench.whole->health().kept.durable);
+    CHECK(bench.with("1 event: the spool's file does not have all of them") == 1);
 }
 
 TEST_CASE("an event that the file cannot store fails alone, and not those written with it") {
@@ -307,7 +423,13 @@ TEST_CASE("a spool that another process has fails the start, and says so") {
 
 TEST_CASE("what Kafka refuses for good is kept apart in the file") {
     const auto on = std::make_shared<disk>();
-    file_bench bench(kept_on(on));
+    cobus::transport_options how = kept_on(on);
+    names heard;
+    how.on_refused = [&heard](const cobus::message& what, std::error_code why) {
+        CHECK(why == errc::too_large);
+        heard.emplace_back(what.payload());
+    };
+    file_bench bench(how);
     bench.begin();
     bench.away();
     bench.keep("1");
@@ -317,6 +439,7 @@ TEST_CASE("what Kafka refuses for good is kept apart in the file") {
     bench.written();
     CHECK(on->rows.empty());
     REQUIRE(on->refused.size() == 1);
+    CHECK(heard == names{"1"});
     CHECK(bench.whole->health().kept.refused == 1);
 }
 

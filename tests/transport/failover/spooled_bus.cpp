@@ -108,4 +108,25 @@ TEST_CASE("a handler that failed here handles the event when it comes back from 
     CHECK(here.steps["bob"] == std::vector<int>{1});
 }
 
+TEST_CASE("a stop says how much did not get to Kafka, and that it is lost") {
+    cobus::testing::bus_fixture t(over_kafka());
+    t.publish(step_taken{"ada", 1});
+    t.until_idle();
+    SUBCASE("nothing") {
+        const cobus::stop_result end = t.stop();
+        CHECK(end.left == 0);
+        CHECK(end.durable);
+    }
+    SUBCASE("two events") {
+        t.faults.disconnect();
+        t.advance(10s);
+        t.publish(step_taken{"ada", 2});
+        t.publish(step_taken{"ada", 3});
+        const cobus::stop_result end = t.stop();
+        CHECK(end.left == 2);
+        CHECK_FALSE(end.durable);
+        CHECK(t.bus.left().messages == 2);
+    }
+}
+
 } // namespace spooled_bus_tests

@@ -8,6 +8,7 @@
 #include "../../log.hpp"
 #include "../transport.hpp"
 #include "local_deliveries.hpp"
+#include "refused_events.hpp"
 #include "runtime.hpp"
 
 #include <chrono>
@@ -38,7 +39,8 @@ public:
         : options(with),
           runtime(time),
           spool(with.spool.messages, with.spool.bytes),
-          local(memory, spool, guard, notes, with.spool.file != nullptr) {}
+          local(memory, spool, guard, notes, with.spool.file != nullptr && !with.spool.at_stop),
+          refusals(with.on_refused) {}
 
     // --- taking in; all of it under the lock
 
@@ -73,7 +75,7 @@ public:
         if (gate.what == state::connecting) {
             return taken::pending;
         }
-        if (writer.active()) {
+        if (stores()) {
             try {
                 store(item);
             } catch (...) {
@@ -86,9 +88,23 @@ public:
         admit(item);
         return taken::done;
     }
+    /// What is kept goes to a file.
+    [[nodiscard]] auto stores() const noexcept -> bool {
+        return writer.active() && (!options.spool.at_stop || stop_at);
+    }
+    /// The file has, or does not need, everything of those that were told that it is kept.
+    [[nodiscard]] auto all_stored() const noexcept -> bool {
+        return stores() && writer.idle() && not_stored == 0 && (!options.spool.at_stop || saved);
+    }
     /// It goes to the file; its publisher is answered when it is there.
     void store(kept& item) {
-        writer.put(item);
+        std::vector<degrade::executor_name> settled;
+        if (options.spool.at_stop && item.run != nullptr) {
+            for (std::string& each : item.run->settled()) {
+                settled.push_back({options.group_id, std::move(each)});
+            }
+        }
+        writer.put(item, std::move(settled));
         item.put = true;
     }
     /// The oldest here that is older than may be. Returns what is to be destroyed without the lock.
@@ -135,6 +151,7 @@ public:
         }
         item.stored = !how.ec;
         if (item.outer == nullptr) {
+            not_stored += std::uint64_t{how.ec ? 1U : 0U};
             return nullptr;
         }
         if (!how.ec) {
@@ -195,6 +212,8 @@ public:
         publish_node* outer = nullptr;
         bool look = true;
         std::string refusal;
+        const std::error_code why = item.ec;
+        std::optional<message> copied = copy_for_listener(item);
         {
             const std::lock_guard lock(guard);
             look = item.where_now != kept_at::direct || item.ec;
@@ -207,7 +226,9 @@ public:
                 outer = &spool.give_back(item);
             } else {
                 outer = item.outer != nullptr ? &ended(item) : nullptr;
-                rest = item.ec && outer == nullptr ? refuse(item, refusal) : gone(item);
+                const bool refused_now = item.ec && outer == nullptr;
+                rest = refused_now ? refuse(item, refusal) : gone(item);
+                tell_refused(refused_now ? std::move(copied) : std::nullopt, why);
             }
         }
         if (!refusal.empty()) {
@@ -237,7 +258,11 @@ public:
     std::optional<clock::time_point> stop_at;
     std::uint64_t refused = 0;
     std::uint64_t dropped = 0;
+    std::uint64_t not_stored = 0; ///< that were told that they are kept
+    std::string file_why;         ///< the file takes nothing
+    bool saved = false;           ///< at the stop
     bool is_open = false;
+    refused_events refusals; ///< has a lock of its own
 
 private:
     static void client_completed(publish_node& node) noexcept {
@@ -276,7 +301,7 @@ private:
         if (item.outer == nullptr) {
             return nullptr;
         }
-        if (!writer.active()) {
+        if (!stores()) {
             return &answer(item);
         }
         if (!item.put) {
@@ -310,6 +335,26 @@ private:
         }
         degrade::remains rest = spool.gone(item);
         return put ? told_of_end(sequence, std::move(rest), why) : std::move(rest);
+    }
+    /// Kafka's client is through with it, so nobody else changes it.
+    [[nodiscard]] auto copy_for_listener(const kept& item) const noexcept
+        -> std::optional<message> {
+        if (!refusals.wanted() || item.content == nullptr || !(item.ec == condition::permanent)) {
+            return std::nullopt;
+        }
+        try {
+            return refused_events::copy(*item.content);
+        } catch (...) { // no memory to tell
+            return std::nullopt;
+        }
+    }
+    void tell_refused(std::optional<message> what, std::error_code why) noexcept {
+        try {
+            if (what) {
+                refusals.add(std::move(*what), why);
+            }
+        } catch (...) { // no memory to tell
+        }
     }
     [[nodiscard]] auto told_of_end(std::uint64_t sequence, degrade::remains rest,
                                    std::error_code why) noexcept -> degrade::remains {

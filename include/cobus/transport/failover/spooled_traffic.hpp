@@ -7,6 +7,7 @@
 #include "commit_barrier.hpp"
 #include "runtime.hpp"
 #include "spool_desk.hpp"
+#include "spool_filing.hpp"
 #include "spool_replay.hpp"
 
 #include <algorithm>
@@ -37,6 +38,7 @@ public:
         : kafka_(kafka),
           desk_(options, runtime, memory),
           replay_(desk_, kafka),
+          filing_(desk_),
           encodes_(kafka.wants_bytes()) {}
 
     void open() noexcept {
@@ -125,9 +127,8 @@ public:
     /// Hands on what may go now. True: there may be more.
     [[nodiscard]] auto run(clock::time_point now) noexcept -> bool {
         end_waiting(now);
-        if (desk_.writer.active()) {
-            write(now);
-        }
+        filing_.run(now);
+        tell_refused();
         drop_old(now);
         tell_watchers();
         const bool more = desk_.local.run(desk_.gate_now() == state::degraded);
@@ -161,7 +162,8 @@ public:
     /// The file knows all that it is to know.
     [[nodiscard]] auto written() noexcept -> bool {
         const std::lock_guard lock(desk_.guard);
-        return !desk_.writer.active() || desk_.writer.idle();
+        const bool more = desk_.options.spool.at_stop && desk_.stop_at && !desk_.saved;
+        return !desk_.writer.active() || (desk_.writer.idle() && !more);
     }
 
     /// Takes no new ones. What is kept may still go to Kafka.
@@ -172,8 +174,7 @@ public:
     }
     [[nodiscard]] auto nothing_waits() noexcept -> bool {
         const std::lock_guard lock(desk_.guard);
-        const bool durable = desk_.writer.active() && desk_.writer.idle() &&
-                             desk_.spool.rows() == desk_.spool.answered();
+        const bool durable = desk_.all_stored() && desk_.spool.rows() == desk_.spool.answered();
         return desk_.spool.rows() == 0 || durable;
     }
 
@@ -186,7 +187,8 @@ public:
         now.bytes = desk_.spool.bytes();
         now.refused = desk_.refused;
         now.dropped = desk_.dropped;
-        now.durable = desk_.writer.active() && desk_.writer.idle();
+        now.durable = desk_.all_stored();
+        now.why = desk_.file_why;
         if (const kept* oldest = desk_.spool.oldest(); oldest != nullptr) {
             now.oldest = oldest->since;
         }
@@ -211,7 +213,8 @@ public:
     }
     [[nodiscard]] auto safe_below() noexcept -> std::uint64_t override {
         const std::lock_guard lock(desk_.guard);
-        return desk_.writer.active() ? desk_.writer.safe_below() : desk_.spool.low();
+        const bool in_file = desk_.writer.active() && !desk_.options.spool.at_stop;
+        return in_file ? desk_.writer.safe_below() : desk_.spool.low();
     }
     void watch(waker& who) override {
         const std::lock_guard lock(watch_guard_);
@@ -260,6 +263,10 @@ private:
         rest = desk_.drop_old(desk_.options.wall() - limit);
     } catch (...) { // no memory: at the next run
     }
+    void tell_refused() noexcept try {
+        desk_.refusals.tell();
+    } catch (...) { // the user's function: it must not throw
+    }
     /// Rows went since the last time: a commit may have waited for them.
     void tell_watchers() noexcept {
         const std::uint64_t low = safe_below();
@@ -281,7 +288,7 @@ private:
             }
             try {
                 desk_.spool.to_row(*item, desk_.options.wall());
-                if (desk_.writer.active()) {
+                if (desk_.stores()) {
                     desk_.store(*item);
                     return true;
                 }
@@ -316,7 +323,7 @@ private:
     }
     void answer_waiting() noexcept {
         each_unanswered([this](kept& item) -> publish_node* {
-            if (desk_.writer.active()) {
+            if (desk_.stores()) {
                 desk_.store(item);
                 return nullptr;
             }
@@ -346,45 +353,12 @@ private:
         return desk_.stop_at && *desk_.stop_at <= now;
     }
 
-    // The file.
-
-    void write(clock::time_point now) noexcept try {
-        std::vector<publish_node*> told;
-        std::optional<degrade::spool_writer::result> done; // destroyed without the lock
-        {
-            const std::lock_guard lock(desk_.guard);
-            if (done = desk_.writer.collect(now); done) {
-                complain_ = done->ec ? done->problem : std::string();
-                told.reserve(done->put.size());
-                for (const auto& each : done->put) {
-                    if (publish_node* outer = desk_.stored(each)) {
-                        told.push_back(outer);
-                    }
-                }
-            }
-            for (const auto& [sequence, handler] : desk_.notes.take()) {
-                desk_.writer.settled(sequence, desk_.options.group_id, handler);
-            }
-            desk_.writer.kick(now);
-        }
-        for (publish_node* each : told) {
-            each->completed(*each);
-        }
-        if (!complain_.empty() && std::exchange(complained_, true) == false) {
-            write_log(desk_.options.log, log_level::error,
-                      "the spool's file takes nothing: " + complain_);
-        }
-        complained_ = !complain_.empty();
-    } catch (...) { // no memory: at the next run
-    }
-
     transport& kafka_;
     spool_desk desk_;
     spool_replay replay_;
+    spool_filing filing_;
     bool encodes_;
     clock::time_point look_for_old_{};
-    std::string complain_; ///< of the file
-    bool complained_ = false;
     std::uint64_t told_low_ = 0;
     std::mutex watch_guard_;
     std::vector<waker*> watching_;
