@@ -154,8 +154,8 @@ public:
                  std::vector<degrade::spool_row> rows) {
         const std::lock_guard lock(desk_.guard);
         desk_.spool.shift(next);
-        for (degrade::spool_row& each : rows) {
-            desk_.restore(each);
+        for (auto each = rows.rbegin(); each != rows.rend(); ++each) {
+            desk_.restore(*each); // each before those that are there, so nothing is searched
         }
         desk_.writer.use(std::move(file), [time = &desk_.runtime] { time->wake(); });
     }
