@@ -1,5 +1,6 @@
 """What cobus costs besides the time of one event: growth, memory, idleness, compile time."""
 import re
+import tempfile
 from pathlib import Path
 
 from rows import Kafka, Row, Target, at
@@ -155,6 +156,37 @@ class Spool:
     ]
 
 
+class Replay:
+    """What was kept while Kafka was away, and goes to it, beside plain publishing."""
+    name = "replay"
+    title = "Replay of what was kept, events of 100 B, over librdkafka's mock cluster"
+    columns = ("kept", "plain")
+    targets = ["bench.replay"]
+    modes = ("memory", "normal", "full")
+
+    def prepare(self, programs, quick):
+        self.messages = 20000 if quick else 1000000
+
+    def measure(self, programs, quick):
+        runs = {}
+        for mode in self.modes:
+            with tempfile.TemporaryDirectory() as folder:
+                figures = programs.figures("bench.replay", spool=mode, messages=self.messages,
+                                           folder=folder)
+            runs |= {f"{mode} {name}": value for name, value in figures.items()}
+        return runs
+
+    rows = [
+        Row(title, unit, at(f"{mode} {figure}"), at(f"{mode} plain") if figure == "replay" else None)
+        for mode in modes
+        for title, unit, figure in (
+            (f"`{mode}`: sent when Kafka is back, beside plain publishing", "/s", "replay"),
+            ("… CPU µs, the mock cluster's included", "µs", "replay_cpu"),
+            ("… kept while Kafka is away", "/s", "kept"), ("… CPU µs", "µs", "kept_cpu"),
+            ("… the most memory", "MiB", "peak"))
+    ]
+
+
 class CompileTime:
     name = "compile_time"
     title = "Compile time of a file, -O2, CPU seconds"
@@ -217,4 +249,4 @@ int main() {
 }
 """
 
-MORE_GROUPS = [Growth(), Memory(), KafkaCost(), Spool(), CompileTime()]
+MORE_GROUPS = [Growth(), Memory(), KafkaCost(), Spool(), Replay(), CompileTime()]
