@@ -32,7 +32,9 @@ struct broken_fixture {
         .offset_gaps = without("offsets in memory have no gaps"),
         .growing_topics = without("a topic in memory keeps its partitions"),
         .fault_injection = without("nothing stands between a publish and the log"),
-        .restartable = without("the broker is this process")};
+        .restartable = without("the broker is this process"),
+        .cluster_faults = without("the broker is this process"),
+        .keeps_for_later = without("the broker is this process")};
 
     [[nodiscard]] auto transport() const -> cobus::transport_factory {
         return [make = cobus::memory(broker)](const cobus::transport_options& options) {

@@ -23,7 +23,9 @@ struct file_fixture {
         .offset_gaps = without("offsets in a file have no gaps"),
         .growing_topics = without("a topic in files keeps its partitions"),
         .fault_injection = without("files answer at once"),
-        .restartable = without("nothing is behind the file")};
+        .restartable = without("nothing is behind the file"),
+        .cluster_faults = without("nothing is behind the file"),
+        .keeps_for_later = without("nothing is behind the file")};
 
     [[nodiscard]] auto transport() const -> cobus::transport_factory {
         return cobus::simple<file_transport>(folder.path());

@@ -19,7 +19,9 @@ struct kit_fixture {
         .offset_gaps = without("offsets in memory have no gaps"),
         .growing_topics = without("a topic in memory keeps its partitions"),
         .fault_injection = without("the script is empty"),
-        .restartable = without("the broker is this process")};
+        .restartable = without("the broker is this process"),
+        .cluster_faults = without("the broker is this process"),
+        .keeps_for_later = without("the broker is this process")};
 
     [[nodiscard]] auto transport() const -> cobus::transport_factory {
         return [inner = cobus::testing::faulty(cobus::memory(broker), script),

@@ -5,6 +5,8 @@
 
 #include <cobus/kafka.hpp>
 #include <cobus/testing.hpp>
+#include <cobus/transport/failover.hpp>
+#include <cobus/transport/memory.hpp>
 
 #include <asio/thread_pool.hpp>
 #include <asio/use_future.hpp>
@@ -27,10 +29,13 @@ template <class Work> void on_lasting_thread(Work work) {
 
 /// A real Apache Kafka, the same for all cases, whatever a case did to it.
 struct kafka_fixture {
-    static constexpr transport_traits traits{.transactions = without("they are another issue"),
-                                             .max_payload = 900'000,
-                                             .too_large = 1'100'000,
-                                             .member_silence = std::chrono::milliseconds(15'000)};
+    static constexpr transport_traits traits{
+        .transactions = without("they are another issue"),
+        .cluster_faults = without("one broker has no other to move to, and refuses nothing asked"),
+        .keeps_for_later = without("Kafka alone has no spool: it is below"),
+        .max_payload = 900'000,
+        .too_large = 1'100'000,
+        .member_silence = std::chrono::milliseconds(15'000)};
 
     kafka_fixture() : server(kafka_server::shared()) { up(); }
     kafka_fixture(const kafka_fixture&) = delete;
@@ -85,6 +90,23 @@ struct kafka_fixture {
     bool stalled = false;
 };
 
+/// Kafka, and this process with a spool while Kafka is away.
+struct spooling_fixture : kafka_fixture {
+    static constexpr transport_traits traits = [] {
+        transport_traits made = kafka_fixture::traits;
+        made.keeps_for_later = cobus::testing::capability();
+        return made;
+    }();
+
+    [[nodiscard]] static auto transport() -> cobus::transport_factory {
+        return cobus::with_fallback(cobus::kafka(), cobus::memory(), false);
+    }
+};
+
 } // namespace
 
 TEST_CASE("Kafka conforms on a real broker") { cobus::test::run_conformance<kafka_fixture>(); }
+
+TEST_CASE("Kafka with a spool bears that a real broker goes away") {
+    cobus::test::run_conformance<spooling_fixture>({.only = "C7"});
+}

@@ -13,6 +13,7 @@
 namespace {
 
 using cobus::test::kafka_request;
+using cobus::testing::request;
 using cobus::testing::transport_traits;
 using cobus::testing::without;
 
@@ -27,11 +28,14 @@ struct mock_fixture {
         .growing_topics = without("the mock cluster cannot add partitions"),
         .steady_rebalance =
             without("the mock cluster refuses commits from the moment that a member joins"),
+        .cluster_faults = without("one broker has no other to move to: three are below"),
+        .keeps_for_later = without("Kafka alone has no spool: it is below"),
         .max_payload = 900'000,
         .too_large = 1'100'000,
         .member_silence = std::chrono::milliseconds(3000)};
 
-    mock_fixture() : cluster(1) {}
+    mock_fixture() : mock_fixture(1) {}
+    explicit mock_fixture(int brokers) : cluster(brokers) {}
 
     [[nodiscard]] auto transport() const -> cobus::transport_factory { return cobus::kafka(); }
     void configure(cobus::settings& how) const {
@@ -70,7 +74,76 @@ struct waiting_failover_fixture : mock_fixture {
     }
 };
 
+/// Three brokers, so that one can take over from another.
+struct three_brokers_fixture : mock_fixture {
+    static constexpr transport_traits traits = [] {
+        transport_traits made = mock_fixture::traits;
+        made.cluster_faults = cobus::testing::capability();
+        return made;
+    }();
+
+    three_brokers_fixture() : mock_fixture(3) {}
+
+    void move_leaders(const std::string& topic) {
+        ++moved;
+        for (int partition = 0; partition < 4; ++partition) {
+            cluster.set_leader(topic, partition, 1 + (partition + moved) % 3);
+        }
+    }
+    void move_coordinator(const std::string& group) {
+        ++moved;
+        cluster.set_group_coordinator(group, 1 + moved % 3);
+    }
+    void refuse(request what) {
+        switch (what) {
+        case request::publish:
+            cluster.push_errors(kafka_request::produce, {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+                                                         RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+                                                         RD_KAFKA_RESP_ERR__TRANSPORT});
+            break;
+        case request::fetch:
+            cluster.push_errors(kafka_request::fetch, {RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+                                                       RD_KAFKA_RESP_ERR__TRANSPORT});
+            break;
+        case request::commit:
+            cluster.push_errors(kafka_request::offset_commit,
+                                {RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+                                 RD_KAFKA_RESP_ERR_NOT_COORDINATOR, RD_KAFKA_RESP_ERR__TRANSPORT});
+            break;
+        case request::join:
+            cluster.push_errors(
+                kafka_request::join_group,
+                {RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_NOT_COORDINATOR});
+            break;
+        }
+    }
+    void answer_after(std::chrono::milliseconds time) { cluster.set_round_trip(time); }
+
+    int moved = 0;
+};
+
+/// Kafka, and this process with a spool while Kafka is away.
+struct spooling_fixture : three_brokers_fixture {
+    static constexpr transport_traits traits = [] {
+        transport_traits made = three_brokers_fixture::traits;
+        made.keeps_for_later = cobus::testing::capability();
+        return made;
+    }();
+
+    [[nodiscard]] static auto transport() -> cobus::transport_factory {
+        return cobus::with_fallback(cobus::kafka(), cobus::memory(), false);
+    }
+};
+
 } // namespace
+
+TEST_CASE("Kafka bears what goes wrong in a mock cluster of three brokers") {
+    cobus::test::run_conformance<three_brokers_fixture>({.at_once = 4, .only = "C7"});
+}
+
+TEST_CASE("Kafka with a spool bears what goes wrong in a mock cluster of three brokers") {
+    cobus::test::run_conformance<spooling_fixture>({.at_once = 4, .only = "C7"});
+}
 
 TEST_CASE("Kafka conforms on the mock cluster") {
     cobus::test::run_conformance<mock_fixture>({.at_once = 8});

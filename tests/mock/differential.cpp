@@ -250,7 +250,9 @@ struct memory_side {
     static constexpr transport_traits traits{.offset_gaps = without("not needed"),
                                              .growing_topics = without("not needed"),
                                              .fault_injection = without("not needed"),
-                                             .restartable = without("not needed")};
+                                             .restartable = without("not needed"),
+                                             .cluster_faults = without("not needed"),
+                                             .keeps_for_later = without("not needed")};
     [[nodiscard]] auto transport() const -> cobus::transport_factory {
         return cobus::memory(broker);
     }

@@ -21,6 +21,7 @@ namespace cobus::test {
 struct conformance_run {
     std::size_t threads = 1; ///< that run the context of a case
     std::size_t at_once = 1; ///< cases, when they share nothing and mostly wait
+    std::string_view only{}; ///< how the ids of those begin that are run
 };
 
 namespace conformance_detail {
@@ -61,6 +62,9 @@ template <class Fixture> void run_conformance(conformance_run how = {}) {
                                                             : testing::case_size::normal;
     std::vector<testing::conformance_case> wanted;
     for (testing::conformance_case& each : testing::conformance<Fixture>()) {
+        if (!each.id.starts_with(how.only)) {
+            continue;
+        }
         if (!each.skip.empty()) {
             std::printf("SKIP %s %s, because %s\n", std::string(each.id).c_str(),
                         std::string(each.sentence).c_str(), each.skip.c_str());

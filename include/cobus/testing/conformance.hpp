@@ -1,6 +1,7 @@
 #pragma once
 
 #include "conformance/back_pressure.hpp"
+#include "conformance/cluster_faults.hpp"
 #include "conformance/data.hpp"
 #include "conformance/delivery.hpp"
 #include "conformance/failures.hpp"
@@ -10,8 +11,10 @@
 #include "conformance/lifecycle.hpp"
 #include "conformance/long_retries.hpp"
 #include "conformance/order.hpp"
+#include "conformance/outages.hpp"
 #include "conformance/publishing.hpp"
 #include "conformance/recovery.hpp"
+#include "conformance/relaying.hpp"
 #include "conformance/runner.hpp"
 
 #include <string>
@@ -38,7 +41,8 @@ template <conformance_fixture Fixture>
          {detail::data_cases(), detail::publishing_cases(), detail::back_pressure_cases(),
           detail::delivery_cases(), detail::recovery_cases(), detail::order_cases(),
           detail::group_cases(), detail::failure_cases(), detail::long_retry_cases(),
-          detail::lifecycle_cases(), detail::fault_cases(), detail::idempotency_cases()}) {
+          detail::lifecycle_cases(), detail::fault_cases(), detail::cluster_fault_cases(),
+          detail::outage_cases(), detail::idempotency_cases(), detail::relaying_cases()}) {
         for (const detail::case_definition& each : part) {
             conformance_case made;
             made.id = each.id;

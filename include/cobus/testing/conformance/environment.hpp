@@ -4,6 +4,7 @@
 #include "../../transport/transport.hpp"
 #include "traits.hpp"
 
+#include <chrono>
 #include <concepts>
 #include <string>
 
@@ -29,6 +30,10 @@ public:
     virtual void disturb() = 0;
     virtual void down() = 0;
     virtual void up() = 0;
+    virtual void move_leaders(const std::string& topic) = 0;
+    virtual void move_coordinator(const std::string& group) = 0;
+    virtual void refuse(request what) = 0;
+    virtual void answer_after(std::chrono::milliseconds time) = 0;
 };
 
 /// A fixture says how to reach one transport. One is made for each case, by its default
@@ -52,6 +57,15 @@ template <conformance_fixture Fixture> class environment_of final : public envir
     };
     static constexpr bool grows =
         requires(Fixture& fixture) { fixture.add_partitions(std::string(), 1); };
+    static constexpr bool has_cluster_faults = requires(Fixture& fixture) {
+        fixture.move_leaders(std::string());
+        fixture.move_coordinator(std::string());
+        fixture.refuse(request::publish);
+        fixture.answer_after(std::chrono::milliseconds());
+    };
+    static_assert(has_cluster_faults || !Fixture::traits.cluster_faults.there(),
+                  "cobus: a fixture with faults of a cluster has move_leaders(), "
+                  "move_coordinator(), refuse() and answer_after()");
     static_assert(grows || !Fixture::traits.growing_topics.there(),
                   "cobus: a fixture whose topics grow has add_partitions()");
     static constexpr bool leaves_gaps =
@@ -112,6 +126,27 @@ public:
     void up() override {
         if constexpr (restarts) {
             fixture_.up();
+        }
+    }
+
+    void move_leaders(const std::string& topic) override {
+        if constexpr (has_cluster_faults) {
+            fixture_.move_leaders(topic);
+        }
+    }
+    void move_coordinator(const std::string& group) override {
+        if constexpr (has_cluster_faults) {
+            fixture_.move_coordinator(group);
+        }
+    }
+    void refuse(request what) override {
+        if constexpr (has_cluster_faults) {
+            fixture_.refuse(what);
+        }
+    }
+    void answer_after(std::chrono::milliseconds time) override {
+        if constexpr (has_cluster_faults) {
+            fixture_.answer_after(time);
         }
     }
 

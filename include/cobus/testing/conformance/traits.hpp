@@ -37,12 +37,18 @@ struct transport_traits {
     capability steady_rebalance{}; ///< members go on, and may commit, while another one joins
     capability fault_injection{};  ///< the fixture has `stall`, `resume` and `disturb`
     capability restartable{};      ///< the fixture has `down` and `up`
+    capability
+        cluster_faults{}; ///< it has `move_leaders`, `move_coordinator`, `refuse`, `answer_after`
+    capability keeps_for_later{}; ///< what is published in an outage is handled and sent after it
 
     std::size_t max_payload = std::size_t{4} << 20U; ///< bytes that are certainly taken
     std::size_t too_large = std::size_t{64} << 20U;  ///< bytes that are certainly refused
     /// How long a member may be silent before its group goes on without it; 0: for ever.
     std::chrono::milliseconds member_silence{0};
 };
+
+/// What a fixture's `refuse` is about.
+enum class request : unsigned char { publish, fetch, commit, join };
 
 /// A case's numbers: those of the specification, or as few as still show something.
 enum class case_size : unsigned char { normal, brief };
