@@ -39,7 +39,7 @@ public:
         return states_->count([what](state each) { return each == what; }) > 0;
     }
     auto start() -> net::awaitable<void> { return bus_->start(); }
-    auto stop() -> net::awaitable<void> { return bus_->stop(); }
+    auto stop() -> net::awaitable<void> { co_await bus_->stop(); }
     /// So many more, of sixteen keys.
     void publish(std::size_t count) {
         for (std::size_t i = 0; i < count; ++i) {
