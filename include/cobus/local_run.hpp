@@ -25,13 +25,17 @@ public:
 
     // The dispatcher's.
 
-    /// False: it is Kafka's turn now, and the handler must not run.
-    [[nodiscard]] auto begin() noexcept -> bool {
+    /// False: it is Kafka's turn now, and the handler must not run. If it runs for too long,
+    /// `late(who)` is called, under the lock, so not after its `end`.
+    [[nodiscard]] auto begin(void (*late)(void*) noexcept = nullptr, void* who = nullptr) noexcept
+        -> bool {
         const std::lock_guard lock(guard_);
         if (closed_) {
             return false;
         }
         ++running_;
+        late_ = late;
+        runs_at_ = who;
         return true;
     }
     /// After each `begin` that was true. `settled`: the handler wants to see the event never again.
@@ -65,10 +69,13 @@ public:
         who_ = who;
         return running_ == 0;
     }
-    /// Results that are not in yet do not count.
+    /// Results that are not in yet do not count, and what still runs is to be cancelled.
     void forget() noexcept {
         const std::lock_guard lock(guard_);
         closed_ = forgotten_ = true;
+        if (running_ > 0 && late_ != nullptr) {
+            late_(runs_at_);
+        }
     }
     /// The handlers that are through with it.
     [[nodiscard]] auto settled() const -> std::vector<std::string> {
@@ -85,6 +92,7 @@ public:
         closed_ = true;
         told_ = nullptr;
         noted_ = nullptr;
+        late_ = nullptr;
     }
     /// Who writes down which handlers are through with it: called under the lock.
     using note = void (*)(void* who, std::uint64_t number, std::string_view handler);
@@ -128,6 +136,8 @@ private:
     message_ptr original_;
     void (*told_)(void*) noexcept = nullptr;
     void* who_ = nullptr;
+    void (*late_)(void*) noexcept = nullptr; ///< of whoever runs the handlers
+    void* runs_at_ = nullptr;
     note noted_ = nullptr;
     void* noting_ = nullptr;
     std::uint64_t number_ = 0;

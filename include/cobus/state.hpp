@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 namespace cobus {
 
@@ -73,6 +74,15 @@ struct stop_result {
     bool durable = true;    ///< nothing is lost: they are in the spool's file, or there are none
 };
 
+/// A route, which is a partition of a topic, to which nothing goes for now.
+struct closed_route {
+    std::string topic;
+    std::int32_t partition = -1; ///< −1: the whole topic
+    std::chrono::steady_clock::time_point since;
+    std::error_code cause;
+    std::string why; ///< the cause in words, without secrets
+};
+
 /// A state with its beginning and its reason.
 struct health {
     state what = state::connecting;
@@ -81,6 +91,8 @@ struct health {
     std::string why; ///< the cause in words, without secrets; empty when all is well
     dead_letter_health dead_letters{};
     spooled kept{};
+    /// While Kafka as a whole answers: the routes on which it does not.
+    std::vector<closed_route> routes{};
 };
 
 } // namespace cobus

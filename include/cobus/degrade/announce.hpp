@@ -6,8 +6,10 @@
 #include "../transport/options.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace cobus::degrade {
 
@@ -47,6 +49,20 @@ struct announcement {
     return {};
 }
 
+/// "orders/0, orders/2 and 3 more"
+[[nodiscard]] inline auto names_of(const std::vector<closed_route>& routes) -> std::string {
+    constexpr std::size_t most = 5;
+    std::string names;
+    for (std::size_t i = 0; i < routes.size() && i < most; ++i) {
+        names.append(i == 0 ? "" : ", ").append(routes[i].topic);
+        if (routes[i].partition >= 0) {
+            names.append("/").append(std::to_string(routes[i].partition));
+        }
+    }
+    return routes.size() <= most ? names
+                                 : names + " and " + std::to_string(routes.size() - most) + " more";
+}
+
 /// The one line that a change of state is worth. `stayed` counts the events that were delivered in
 /// process, and so never reached Kafka, in the state that ends.
 [[nodiscard]] inline auto announce(const health& before, const health& after,
@@ -79,6 +95,11 @@ struct announcement {
                     (stayed > 0 ? "; " + events(stayed) + " stayed in process" : std::string()) +
                     "; it gets " + events(after.kept.messages) + " that were kept for it"};
     case state::degraded:
+        if (!after.routes.empty()) {
+            return {log_level::warning, "of Kafka" + brokers + ", a part is away (" +
+                                            names_of(after.routes) + ": " + after.why +
+                                            "): " + what_becomes_of_events(options)};
+        }
         return {log_level::warning, "Kafka" + brokers + " is away (" + after.why +
                                         "): " + what_becomes_of_events(options)};
     case state::failed:

@@ -20,6 +20,7 @@ enum class kept_at : unsigned char {
     direct,    ///< with Kafka's client, and its publisher waits for the answer: no row of the spool
     pending,   ///< here
     blocked,   ///< here, until a handler is through with it or with an older one of its key
+    parked,    ///< here, until the gate of its route opens
     sending,   ///< just being given to Kafka's client
     in_client, ///< with Kafka's client
 };

@@ -107,10 +107,29 @@ public:
     }
     /// The oldest that may be given to Kafka's client, or that waits for handlers.
     [[nodiscard]] auto next() const noexcept -> kept* { return list(kept_at::pending).front(); }
+    /// The oldest that was not given to Kafka's client, nor waits for handlers.
+    [[nodiscard]] auto oldest_here() const noexcept -> kept* {
+        kept* const open = next();
+        kept* const parked = list(kept_at::parked).front();
+        return open == nullptr || (parked != nullptr && parked->sequence < open->sequence) ? parked
+                                                                                           : open;
+    }
     [[nodiscard]] auto key_blocked(std::uint64_t lane) noexcept -> bool {
         return lane != 0 && keys_.at(lane).blocked > 0;
     }
     void block(kept& item) noexcept { move(item, kept_at::blocked, false); }
+    /// The gate of its route is closed.
+    void park(kept& item) noexcept { move(item, kept_at::parked, false); }
+    /// Those of which `may(item)` says that they may be looked at again.
+    template <class May> void unpark(May may) noexcept {
+        for (kept* each = list(kept_at::parked).back(); each != nullptr;) {
+            kept* const before = each->before;
+            if (may(*each)) {
+                move(*each, kept_at::pending, true);
+            }
+            each = before;
+        }
+    }
     /// All of that key may be looked at again.
     void unblock(std::uint64_t lane) noexcept {
         for (kept* each = list(kept_at::blocked).front(); each != nullptr;) {
@@ -173,8 +192,9 @@ public:
 
     /// Nothing of its key from now on, until Kafka has all of it.
     void unclean(kept& item) noexcept { keys_.at(item.lane).unclean = true; }
-    [[nodiscard]] auto clean(std::uint64_t lane) const noexcept -> bool {
-        return list(kept_at::direct).empty() && keys_.clean(lane);
+    /// `none_direct`: nothing of its key passes through just now, as is known otherwise.
+    [[nodiscard]] auto clean(std::uint64_t lane, bool none_direct = false) const noexcept -> bool {
+        return (none_direct || list(kept_at::direct).empty()) && keys_.clean(lane);
     }
 
     static void pin(kept& item) noexcept { ++item.pins; }
@@ -200,8 +220,8 @@ public:
     /// The oldest row, or null.
     [[nodiscard]] auto oldest() const noexcept -> const kept* {
         const kept* first = nullptr;
-        for (const kept_at each :
-             {kept_at::pending, kept_at::blocked, kept_at::in_client, kept_at::sending}) {
+        for (const kept_at each : {kept_at::pending, kept_at::blocked, kept_at::parked,
+                                   kept_at::in_client, kept_at::sending}) {
             const kept* front = list(each).front();
             if (front != nullptr && (first == nullptr || front->sequence < first->sequence)) {
                 first = front;
@@ -211,8 +231,8 @@ public:
     }
     /// `what(item)` for each row.
     template <class What> void each_row(What what) {
-        for (const kept_at which :
-             {kept_at::in_client, kept_at::sending, kept_at::pending, kept_at::blocked}) {
+        for (const kept_at which : {kept_at::in_client, kept_at::sending, kept_at::pending,
+                                    kept_at::blocked, kept_at::parked}) {
             for (kept* each = list(which).front(); each != nullptr; each = each->behind) {
                 what(*each);
             }
@@ -234,7 +254,8 @@ private:
         return lists_[static_cast<std::size_t>(which)];
     }
     [[nodiscard]] static auto waits(kept_at where) noexcept -> bool {
-        return where == kept_at::pending || where == kept_at::blocked || where == kept_at::sending;
+        return where == kept_at::pending || where == kept_at::blocked || where == kept_at::parked ||
+               where == kept_at::sending;
     }
     [[nodiscard]] static auto is_row(kept_at where) noexcept -> bool {
         return where != kept_at::direct && where != kept_at::nowhere;

@@ -10,20 +10,25 @@
 
 namespace cobus::detail {
 
-/// The one thread of this process for calls that block: of librdkafka, and of a spool's file. It is
-/// given nothing of a user's: no logger, no executor, no message. It comes with the work and goes
-/// when there was none for a second. When the process ends it gets one second for what is left and
-/// is leaked deliberately if it is still stuck.
-class helper_thread {
+enum class helps : unsigned char {
+    work, ///< with what has to be done: ends of librdkafka's clients, a spool's file
+    ask,  ///< while a part of Kafka seems to be away: questions that may get no answer
+};
+
+/// The one thread of this process for calls that block, for each purpose. It is given nothing of a
+/// user's: no logger, no executor, no message. It comes with the work and goes when there was none
+/// for a second. When the process ends it gets one second for what is left and is leaked
+/// deliberately if it is still stuck.
+template <helps Purpose> class helper {
 public:
-    helper_thread(const helper_thread&) = delete;
-    auto operator=(const helper_thread&) -> helper_thread& = delete;
+    helper(const helper&) = delete;
+    auto operator=(const helper&) -> helper& = delete;
 
     /// Runs the work on the helper thread, in order. False: there is no thread and no memory for
     /// it.
     static auto run(std::function<void()> work) noexcept -> bool {
         try {
-            helper_thread& self = instance();
+            helper& self = instance();
             const std::lock_guard lock(self.guard_);
             self.work_.push_back(std::move(work));
             if (!self.started_) {
@@ -38,21 +43,21 @@ public:
 
     /// True when everything handed over so far was done within the time.
     static auto drained(std::chrono::milliseconds limit) -> bool {
-        helper_thread& self = instance();
+        helper& self = instance();
         std::unique_lock lock(self.guard_);
         return self.changed_.wait_for(lock, limit,
                                       [&self] { return self.work_.empty() && !self.busy_; });
     }
 
 private:
-    helper_thread() = default;
+    helper() = default;
 
     struct at_exit {
         ~at_exit() { (void)drained(std::chrono::seconds(1)); }
     };
 
-    static auto instance() -> helper_thread& {
-        static auto* const self = new helper_thread; // the thread may outlive all static objects
+    static auto instance() -> helper& {
+        static auto* const self = new helper; // the thread may outlive all static objects
         static const at_exit last;
         return *self;
     }
@@ -92,5 +97,8 @@ private:
     bool started_ = false;
     bool busy_ = false;
 };
+
+using helper_thread = helper<helps::work>;
+using asking_thread = helper<helps::ask>;
 
 } // namespace cobus::detail

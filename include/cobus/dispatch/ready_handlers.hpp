@@ -1,5 +1,6 @@
 #pragma once
 
+#include "local_job.hpp"
 #include "registration.hpp"
 
 #include <memory>
@@ -10,6 +11,8 @@ namespace cobus::detail {
 /// The handlers of a bus, and which of them have jobs ready. Home only.
 class ready_handlers {
 public:
+    explicit ready_handlers(dispatch_host& home) noexcept : late_(home) {}
+
     void reset(const std::vector<std::shared_ptr<registration>>& all) {
         while (registration* each = listed_.pop()) { // one that goes has nothing ready
             each->listed = false;
@@ -48,6 +51,15 @@ public:
             handler->ready.remove_if(unwanted, sink);
         }
     }
+    /// Asks handlers to end that nobody waits for any more, if there are such.
+    void cancel_late() {
+        if (late_.take()) {
+            for (const auto& handler : all_) {
+                handler->cancel([](const job& work) { return late_runs::is_late(work); });
+            }
+        }
+    }
+    [[nodiscard]] auto late() noexcept -> late_runs& { return late_; }
     /// Asks running handlers of abandoned messages to end.
     void cancel_abandoned() {
         for (const auto& handler : all_) {
@@ -56,6 +68,7 @@ public:
     }
 
 private:
+    late_runs late_;
     std::vector<std::shared_ptr<registration>> all_;
     queue<registration> listed_; ///< those with jobs ready, but for those at their own limit
 };

@@ -56,6 +56,7 @@ public:
     void run(clock::time_point now) {
         now_ = now;
         gated_.end_late(now);
+        handlers_.cancel_late();
         while (worker* free = inline_ready_.pop()) {
             worker_ready(*free);
         }
@@ -161,7 +162,7 @@ private:
     }
     [[nodiscard]] auto next_of(registration& handler) noexcept -> job* {
         job* next = take(handler);
-        while (next != nullptr && !may_begin(*next)) {
+        while (next != nullptr && !may_begin(*next, handlers_.late())) {
             finish(*next);
             next = take(handler);
         }
@@ -220,7 +221,7 @@ private:
     void to_gate(registration& handler) {
         admission& gate = *handler.gate;
         while (job* next = handler.ready.pop()) {
-            if (!may_begin(*next)) {
+            if (!may_begin(*next, handlers_.late())) {
                 finish(*next);
             } else if (next->in_lane) {
                 if (has_turn(*next)) {
@@ -386,7 +387,7 @@ private:
     letters letters_;
     retry_topics retries_;
     std::size_t most_running_;
-    ready_handlers handlers_;
+    ready_handlers handlers_{*host_};
     delays<job> delays_;
     gates gated_;              ///< of them
     job* executing_ = nullptr; ///< given to a worker that has not yet returned

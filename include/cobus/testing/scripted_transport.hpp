@@ -1,16 +1,19 @@
 #pragma once
 
+#include "../detail/murmur2.hpp"
 #include "../error.hpp"
 #include "../transport/transport.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <system_error>
@@ -154,6 +157,39 @@ public:
         const std::lock_guard lock(guard_);
         return state_;
     }
+    [[nodiscard]] auto has_routes() const noexcept -> bool override { return partitions > 0; }
+    [[nodiscard]] auto partition_for(const message& content, std::int32_t asked) const noexcept
+        -> std::int32_t override {
+        if (asked >= 0 || partitions == 0 || !content.key()) {
+            return asked;
+        }
+        return static_cast<std::int32_t>(
+            cobus::detail::partition_of(*content.key(), static_cast<std::uint32_t>(partitions)));
+    }
+    [[nodiscard]] auto partitions_of(const std::string* /*topic*/) const noexcept
+        -> std::size_t override {
+        return partitions;
+    }
+    /// Those of `partitions_away`, of whatever topic.
+    [[nodiscard]] auto routes_away(std::span<const waiting_route> waiting)
+        -> std::vector<route_trouble> override {
+        std::vector<route_trouble> found;
+        for (const waiting_route& each : waiting) {
+            for (const std::int32_t partition : partitions_away) {
+                if (each.waits >= decision &&
+                    (each.where.partition == partition || each.where.partition < 0)) {
+                    found.push_back({{each.where.topic, partition},
+                                     make_error_code(errc::unavailable),
+                                     "mute"});
+                }
+            }
+        }
+        return found;
+    }
+    [[nodiscard]] auto probe(const topic_partition& where) noexcept -> probed override {
+        ++probes;
+        return partitions_away.contains(where.partition) ? probed::unanswered : probed::answered;
+    }
     void stop(std::chrono::steady_clock::time_point deadline, operation& done) noexcept override {
         stopped_at = deadline;
         while (answer_next(make_error_code(errc::timed_out))) {
@@ -217,6 +253,10 @@ public:
     std::size_t room = 1000000;                    ///< begun at once; the rest stands in line
     std::size_t published = 0;
     bool bytes = false;
+    std::size_t partitions = 0;             ///< of each topic; 0: it has no routes
+    std::set<std::int32_t> partitions_away; ///< do not answer
+    std::chrono::milliseconds decision{3000};
+    int probes = 0;
     bool starts_at_once = true;
     std::error_code start_error;
     stream_traits stream_as;

@@ -5,6 +5,7 @@
 #include "../error.hpp"
 #include "../log.hpp"
 #include "failover/merged_stream.hpp"
+#include "failover/route_keeper.hpp"
 #include "failover/runtime.hpp"
 #include "failover/spool_opening.hpp"
 #include "failover/spooled_traffic.hpp"
@@ -66,6 +67,7 @@ public:
         shown_ = decision_.current();
         state_changed_ = &state_changed;
         start_done_ = &done;
+        routes_ = kafka_->has_routes();
         traffic_.open();
         spooled_.open();
         memory_->start(inner_changed_, memory_started_);
@@ -79,8 +81,12 @@ public:
 
     [[nodiscard]] auto publish(publish_node& node, bool may_wait) noexcept -> taken override {
         try {
-            return spools(node.when_away) ? spooled_.publish(node, may_wait)
-                                          : traffic_.publish(node, may_wait);
+            const taken how = spools(node.when_away) ? spooled_.publish(node, may_wait)
+                                                     : traffic_.publish(node, may_wait);
+            if (how == taken::pending && routes_ && keeper_.begins()) {
+                runtime_->wake();
+            }
+            return how;
         } catch (const std::bad_alloc&) {
             node.ec = std::make_error_code(std::errc::not_enough_memory);
             return taken::done;
@@ -198,9 +204,9 @@ private:
             more = true;
         }
         stop_step(now);
-        runtime_->ring_at(stop_begun_
-                              ? written_by()
-                              : (std::min)({decision_.due(), traffic_.due(), spooled_.due()}));
+        runtime_->ring_at(stop_begun_ ? written_by()
+                                      : (std::min)({decision_.due(), traffic_.due(), spooled_.due(),
+                                                    keeper_.due()}));
         return more;
     }
 
@@ -240,6 +246,8 @@ private:
         }
         const bool changed = decision_.update(seen, now);
         const cobus::health& after = decision_.current();
+        changed_routes_ =
+            keeper_.run(now, after.what == cobus::state::connected) || changed_routes_;
         if (changed) {
             stayed_ += traffic_.gate(after);
             spooled_.gate(after);
@@ -251,18 +259,27 @@ private:
         }
     }
 
-    /// Tells of the state if it is another one: while Kafka gets what was kept for it, the bus is
-    /// not yet as it was.
+    /// Tells of the state if it is another one, or has other routes: while Kafka gets what was kept
+    /// for it, the bus is not yet as it was.
     void show(clock::time_point now) {
         cobus::health next = decision_.current();
-        if (next.what == cobus::state::connected && spooled_.recovering()) {
+        if (next.what == cobus::state::connected && keeper_.any()) {
+            keeper_.worst(next);
+        } else if (next.what == cobus::state::connected && spooled_.recovering()) {
             next.what = cobus::state::recovering;
         }
         const cobus::health before = shown();
-        if (next.what == before.what) {
+        if (next.what == before.what && !changed_routes_) {
             return;
         }
-        if (before.what == cobus::state::recovering && next.what == cobus::state::connected) {
+        changed_routes_ = false;
+        if (next.what == before.what && next.routes.empty() == before.routes.empty()) {
+            const std::lock_guard lock(shown_guard_);
+            shown_.routes = std::move(next.routes); // some more, or some less
+            return;
+        }
+        if (next.what != cobus::state::degraded &&
+            (before.what == cobus::state::recovering || !before.routes.empty())) {
             next.since = now;
         }
         next.kept = spooled_.summary();
@@ -349,6 +366,9 @@ private:
     detail::failover_traffic traffic_;
     mutable detail::spooled_traffic spooled_;
     detail::spool_opening opening_;
+    detail::route_keeper keeper_{*kafka_, spooled_, damping};
+    bool routes_ = false;
+    bool changed_routes_ = false;
     std::uint64_t stayed_ = 0; ///< in process, in the state that is shown
 
     mutable std::mutex shown_guard_;

@@ -205,6 +205,24 @@ struct link_state {
     std::string detail; ///< the cause in words, without secrets
 };
 
+/// A route (a topic's partition, or −1 for a topic whose partitions are not known) on which
+/// something waits for its answer.
+struct waiting_route {
+    topic_partition where;
+    std::chrono::milliseconds waits{0}; ///< the oldest of it, at least
+    std::chrono::milliseconds stuck{0}; ///< and so long it is the oldest
+};
+
+/// A route that is away, while others may be up.
+struct route_trouble {
+    topic_partition where;
+    std::error_code cause;
+    std::string detail; ///< the cause in words, without secrets
+};
+
+/// What became of a request that only asks whether somebody is there.
+enum class probed : unsigned char { under_way, answered, unanswered };
+
 /// Carries messages. Every call from any thread; none blocks. Implementations: memory, kafka,
 /// failover, and `simple_transport` for one written in an afternoon.
 class transport {
@@ -238,6 +256,28 @@ public:
     [[nodiscard]] virtual auto subscribe(const interest& wanted, waker& ready)
         -> std::unique_ptr<stream> = 0;
     [[nodiscard]] virtual auto state() const -> link_state = 0;
+    /// Whether one of its routes can be away alone. Then what follows is asked.
+    [[nodiscard]] virtual auto has_routes() const noexcept -> bool { return false; }
+    /// The partition that a message goes to, −1
+    /// when that is not known beforehand; how many its topic has, 0 when that is not known.
+    [[nodiscard]] virtual auto partition_for(const message& /*content*/,
+                                             std::int32_t asked) const noexcept -> std::int32_t {
+        return asked;
+    }
+    [[nodiscard]] virtual auto partitions_of(const std::string* /*topic*/) const noexcept
+        -> std::size_t {
+        return 0;
+    }
+    /// Those of the topics of `waiting` that are away. One where answers are slow is not.
+    [[nodiscard]] virtual auto routes_away(std::span<const waiting_route> /*waiting*/)
+        -> std::vector<route_trouble> {
+        return {};
+    }
+    /// Asks on a route whether somebody is there, unless that is being asked already; else tells,
+    /// once, what became of it.
+    [[nodiscard]] virtual auto probe(const topic_partition& /*where*/) noexcept -> probed {
+        return probed::answered;
+    }
     /// The same in the bus's words. Only a transport that has something to fall back on can be
     /// degraded for longer than its link is down.
     [[nodiscard]] virtual auto health() const -> cobus::health {

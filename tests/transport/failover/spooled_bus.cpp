@@ -11,6 +11,8 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -73,6 +75,54 @@ TEST_CASE("handled here while Kafka was away, an event is not handled again when
     t.publish(step_taken{"ada", 3});
     t.until_idle();
     CHECK(here.steps["ada"] == std::vector<int>{1, 2, 3});
+    CHECK(here.steps["bob"] == std::vector<int>{1});
+}
+
+TEST_CASE("a handler that runs past the drain limit is cancelled, and runs when Kafka brings it") {
+    cobus::settings how = over_kafka();
+    how.drain_limit(2s);
+    cobus::testing::bus_fixture t(how);
+    walks here;
+    bool patient = false;
+    bool swallows = false;
+    int cancelled = 0;
+    SUBCASE("it throws") {}
+    SUBCASE("it takes no notice, and ends well: that does not count") { swallows = true; }
+    const auto handler = [&](const step_taken& one) -> net::awaitable<void> {
+        if (one.who == "ada" && !std::exchange(patient, true)) {
+            try {
+                co_await t.clock().sleep(1000h);
+            } catch (const std::system_error&) {
+                ++cancelled;
+                if (!swallows) {
+                    throw;
+                }
+            }
+            co_return;
+        }
+        here.add(one);
+    };
+    auto keep = t.bus.on<step_taken>("keep", handler);
+    t.settle();
+    t.faults.disconnect();
+    t.advance(10s);
+    REQUIRE(t.bus.health().what == cobus::state::degraded);
+    t.publish(step_taken{"ada", 1});
+    t.publish(step_taken{"ada", 2}); // waits for its lane
+    t.publish(step_taken{"bob", 1});
+    t.settle();
+    CHECK(here.steps["ada"].empty());
+    CHECK(here.steps["bob"] == std::vector<int>{1});
+    t.faults.connect();
+    t.advance(1s);
+    CHECK(cancelled == 0);
+    CHECK(t.bus.health().what == cobus::state::recovering);
+    t.advance(2s);
+    CHECK(cancelled == 1);
+    t.advance(10s);
+    CHECK(t.bus.health().what == cobus::state::connected);
+    t.until_idle();
+    CHECK(here.steps["ada"] == std::vector<int>{1, 2});
     CHECK(here.steps["bob"] == std::vector<int>{1});
 }
 

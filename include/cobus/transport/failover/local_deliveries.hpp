@@ -58,13 +58,21 @@ public:
     }
     /// Those that were not handed over come from Kafka.
     void clear() noexcept {
-        for (const entry& each : waiting_) {
-            if (is_that(each)) {
-                each.item->deliver = false;
-                spool_.unclean(*each.item);
+        clear([](const degrade::kept&) { return true; });
+    }
+    /// The same of those of which `which(item)` says so.
+    template <class Which> void clear(Which which) noexcept {
+        std::erase_if(waiting_, [&](const entry& each) {
+            if (!is_that(each)) {
+                return true;
             }
-        }
-        waiting_.clear();
+            if (!which(*each.item)) {
+                return false;
+            }
+            each.item->deliver = false;
+            spool_.unclean(*each.item);
+            return true;
+        });
     }
 
     // Of the home.

@@ -7,6 +7,7 @@
 #include "../../error.hpp"
 #include "../../log.hpp"
 #include "../transport.hpp"
+#include "closed_doors.hpp"
 #include "local_deliveries.hpp"
 #include "refused_events.hpp"
 #include "runtime.hpp"
@@ -35,15 +36,16 @@ public:
     using kept_at = degrade::kept_at;
     static constexpr std::chrono::seconds pause_time{1};
 
-    spool_desk(const transport_options& with, failover_runtime& time, transport& memory)
+    spool_desk(const transport_options& with, failover_runtime& time, const transport& to_kafka,
+               transport& memory)
         : options(with),
           runtime(time),
           spool(with.spool.messages, with.spool.bytes),
           local(memory, spool, guard, notes, with.spool.file != nullptr && !with.spool.at_stop),
+          doors(to_kafka),
           refusals(with.on_refused) {}
 
-    // --- taking in; all of it under the lock
-
+    // Taking in; all of it under the lock.
     [[nodiscard]] auto take(publish_node& node, std::uint64_t lane) -> kept& {
         degrade::route_marks& of = marks[node.content->interned_topic()];
         kept& item = spool.take(node, lane, degrade::size_of(*node.content));
@@ -55,7 +57,7 @@ public:
     [[nodiscard]] auto keep(publish_node& node, std::uint64_t lane, bool may_wait,
                             std::vector<degrade::remains>& rest) -> taken {
         while (spool.full(degrade::size_of(*node.content))) {
-            kept* const oldest = spool.next();
+            kept* const oldest = spool.oldest_here();
             if (options.spool.when_full == spool_full::refuse || oldest == nullptr ||
                 oldest->outer != nullptr) {
                 node.ec = errc::queue_full;
@@ -110,9 +112,9 @@ public:
     /// The oldest here that is older than may be. Returns what is to be destroyed without the lock.
     [[nodiscard]] auto drop_old(time_point before) -> std::vector<degrade::remains> {
         std::vector<degrade::remains> rest;
-        for (kept* oldest = spool.next();
+        for (kept* oldest = spool.oldest_here();
              oldest != nullptr && oldest->outer == nullptr && oldest->since < before;
-             oldest = spool.next()) {
+             oldest = spool.oldest_here()) {
             rest.push_back(gone(*oldest));
             ++dropped;
         }
@@ -156,7 +158,7 @@ public:
         }
         if (!how.ec) {
             publish_node& outer = answer(item);
-            if (item.where_now == kept_at::pending) {
+            if (item.where_now == kept_at::pending || item.where_now == kept_at::parked) {
                 admit(item);
             }
             return &outer;
@@ -174,11 +176,11 @@ public:
     }
     /// Whether handlers of this process get it now; if not, they get no younger one of its key.
     void admit(kept& item) noexcept {
-        const bool eager = options.spool.in_process == deliver_order::eager;
         try {
-            if (gate.what == state::degraded && item.when_away == policy::deliver_and_spool &&
-                !item.given && !stop_at &&
-                (eager || item.lane == 0 || (spool.clean(item.lane) && item.of->caught_up()))) {
+            const bool all_away = gate.what == state::degraded;
+            if ((all_away || (gate.what == state::connected && doors.away(item))) &&
+                item.when_away == policy::deliver_and_spool && !item.given && !stop_at &&
+                keeps_order(item, all_away)) {
                 local.add(item);
                 return;
             }
@@ -216,7 +218,7 @@ public:
         std::optional<message> copied = copy_for_listener(item);
         {
             const std::lock_guard lock(guard);
-            look = item.where_now != kept_at::direct || item.ec;
+            look = item.where_now != kept_at::direct || item.ec || doors.any();
             if (!item.ec) {
                 acknowledged(item);
             }
@@ -240,9 +242,21 @@ public:
         return outer;
     }
 
-    [[nodiscard]] auto gate_now() noexcept -> state {
+    /// Handlers of this process may get something.
+    [[nodiscard]] auto delivers() noexcept -> bool {
         const std::lock_guard lock(guard);
-        return gate.what;
+        return gate.what == state::degraded || (gate.what == state::connected && doors.any());
+    }
+
+    /// A row whose publisher still waits stays one. Returns who is to be told.
+    auto taken_in(kept& item) -> publish_node* {
+        if (stores()) {
+            store(item);
+            return nullptr;
+        }
+        publish_node& outer = answer(item);
+        admit(item);
+        return &outer;
     }
 
     const transport_options& options;
@@ -254,6 +268,7 @@ public:
     degrade::spool_writer writer;
     settled_notes notes; ///< has a lock of its own
     health gate;
+    closed_doors doors;                     ///< while the gate is open: of some routes it is not
     std::optional<clock::time_point> pause; ///< Kafka's client refuses: nothing before
     std::optional<clock::time_point> stop_at;
     std::uint64_t refused = 0;
@@ -273,7 +288,19 @@ private:
         }
     }
 
-    static void acknowledged(kept& item) noexcept try {
+    /// Handled here now, it would not pass an older one of its key.
+    [[nodiscard]] auto keeps_order(const kept& item, bool all_away) const noexcept -> bool {
+        if (options.spool.in_process == deliver_order::eager || item.lane == 0) {
+            return true;
+        }
+        if (!spool.clean(item.lane, !all_away && !doors.some_direct)) {
+            return false;
+        }
+        const std::int32_t at = doors.partition(item);
+        return at >= 0 ? item.of->caught_up(at) : item.of->caught_up();
+    }
+    void acknowledged(kept& item) noexcept try {
+        doors.acknowledged(item);
         item.of->acknowledged(item.where.partition(), item.where.offset());
     } catch (...) { // no memory for a mark: nothing of the topic is handled in process
         item.of->unknown();
@@ -282,12 +309,12 @@ private:
         if (!item.ec || item.content == nullptr) {
             return false;
         }
-        const bool closed = item.ec == errc::closed;
+        const bool over = item.ec == errc::closed;
         if (item.outer != nullptr &&
-            (stop_at || gate.what == state::failed || item.ec == condition::fatal || closed)) {
+            (stop_at || gate.what == state::failed || item.ec == condition::fatal || over)) {
             return false; // its publisher is there to be told
         }
-        return closed || !(item.ec == condition::permanent);
+        return over || !(item.ec == condition::permanent);
     }
     auto put_back(kept& item, bool at_once) noexcept -> publish_node* {
         try {

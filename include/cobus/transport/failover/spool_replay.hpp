@@ -47,6 +47,10 @@ private:
             if (item == nullptr) {
                 return false;
             }
+            if (!desk_.doors.finds_way(*item)) {
+                desk_.spool.park(*item);
+                return true;
+            }
             if (must_wait(*item, now)) {
                 desk_.spool.block(*item);
                 return true;

@@ -9,6 +9,7 @@
 #include "spool_desk.hpp"
 #include "spool_filing.hpp"
 #include "spool_replay.hpp"
+#include "spool_routes.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -36,7 +37,8 @@ public:
     spooled_traffic(const transport_options& options, failover_runtime& runtime, transport& kafka,
                     transport& memory)
         : kafka_(kafka),
-          desk_(options, runtime, memory),
+          desk_(options, runtime, kafka, memory),
+          routes_(desk_, options.decision_time / 3),
           replay_(desk_, kafka),
           filing_(desk_),
           encodes_(kafka.wants_bytes()) {}
@@ -66,10 +68,12 @@ public:
                 node.problem = desk_.gate.why;
                 return taken::done;
             }
-            if (desk_.gate.what != state::connected || !desk_.spool.may_pass(lane)) {
+            const bool open = desk_.gate.what == state::connected && desk_.spool.may_pass(lane);
+            if (!open || desk_.doors.no_way(node, lane)) {
                 return desk_.keep(node, lane, may_wait, dropped);
             }
             item = &desk_.take(node, lane);
+            (void)desk_.doors.finds_way(*item);
             desk_.spool.enter_direct(*item);
         }
         return publish_directly(*item, may_wait);
@@ -86,7 +90,7 @@ public:
             if (item->outer != &node || item->put) {
                 return false; // answered meanwhile, or about to be
             }
-            if (item->where_now == kept_at::pending) {
+            if (item->where_now == kept_at::pending || item->where_now == kept_at::parked) {
                 desk_.spool.give_back(*item);
                 return true;
             }
@@ -131,7 +135,7 @@ public:
         tell_refused();
         drop_old(now);
         tell_watchers();
-        const bool more = desk_.local.run(desk_.gate_now() == state::degraded);
+        const bool more = desk_.local.run(desk_.delivers());
         return replay_.run(now) || more;
     }
     /// When `run` has something to do without being woken.
@@ -165,6 +169,9 @@ public:
         const bool more = desk_.options.spool.at_stop && desk_.stop_at && !desk_.saved;
         return !desk_.writer.active() || (desk_.writer.idle() && !more);
     }
+
+    /// Of single routes.
+    [[nodiscard]] auto routes() noexcept -> spool_routes& { return routes_; }
 
     /// Takes no new ones. What is kept may still go to Kafka.
     void stop(clock::time_point deadline) noexcept {
@@ -322,15 +329,7 @@ private:
         }
     }
     void answer_waiting() noexcept {
-        each_unanswered([this](kept& item) -> publish_node* {
-            if (desk_.stores()) {
-                desk_.store(item);
-                return nullptr;
-            }
-            publish_node& outer = desk_.answer(item);
-            desk_.admit(item);
-            return &outer;
-        });
+        each_unanswered([this](kept& item) { return desk_.taken_in(item); });
     }
     void refuse_waiting() noexcept {
         each_unanswered([this](kept& item) {
@@ -355,6 +354,7 @@ private:
 
     transport& kafka_;
     spool_desk desk_;
+    spool_routes routes_;
     spool_replay replay_;
     spool_filing filing_;
     bool encodes_;

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -78,6 +79,8 @@ public:
     [[nodiscard]] auto watch() const noexcept -> cluster_watch& { return *watch_; }
 
 private:
+    static constexpr std::int16_t produce = 0; // as Kafka numbers its requests
+
     /// Before 2.3.0, librdkafka aborts the process when a member with the cooperative assignor is
     /// destroyed between joining and its first assignment (its issue 4312). Such a handle, which
     /// has left its group, stays.
@@ -120,23 +123,45 @@ private:
         static_cast<cluster_watch*>(watch)->made(handle);
         rd_kafka_interceptor_add_on_broker_state_change(handle, "cobus", &on_broker, watch);
         rd_kafka_interceptor_add_on_response_received(handle, "cobus", &on_response, watch);
+        rd_kafka_interceptor_add_on_request_sent(handle, "cobus", &on_request, watch);
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     static auto on_broker(rd_kafka_t* handle, std::int32_t id, const char* /*protocol*/,
                           const char* name, int port, const char* state, void* watch)
         -> rd_kafka_resp_err_t {
         if (port != 0) { // else a role, such as the coordinator, and not a broker
-            static_cast<cluster_watch*>(watch)->broker(handle, id, name, port, state);
+            auto* const to = static_cast<cluster_watch*>(watch);
+            if (std::string_view(state) == "DOWN") {
+                to->brokers().lost(id);
+            }
+            to->broker(handle, id, name, port, state);
+        }
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    static auto on_request(rd_kafka_t* /*handle*/, int /*socket*/, const char* /*broker*/,
+                           std::int32_t id, std::int16_t key, std::int16_t /*version*/,
+                           std::int32_t /*correlation*/, std::size_t /*size*/, void* watch)
+        -> rd_kafka_resp_err_t {
+        if (key == produce) {
+            static_cast<cluster_watch*>(watch)->brokers().sent(id,
+                                                               std::chrono::steady_clock::now());
         }
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     static auto on_response(rd_kafka_t* /*handle*/, int /*socket*/, const char* /*broker*/,
-                            std::int32_t /*id*/, std::int16_t key, std::int16_t /*version*/,
+                            std::int32_t id, std::int16_t key, std::int16_t /*version*/,
                             std::int32_t /*correlation*/, std::size_t size, std::int64_t /*rtt*/,
                             rd_kafka_resp_err_t code, void* watch) -> rd_kafka_resp_err_t {
         constexpr std::int16_t sasl_handshake = 17;
         constexpr std::int16_t api_versions = 18;
         constexpr std::int16_t sasl_authenticate = 36;
+        broker_clocks& brokers = static_cast<cluster_watch*>(watch)->brokers();
+        if (size > 0) {
+            brokers.heard(id, std::chrono::steady_clock::now());
+        }
+        if (key == produce) {
+            brokers.settled(id);
+        }
         // A handshake that may still fail is no answer.
         if (size > 0 && code == RD_KAFKA_RESP_ERR_NO_ERROR && key != sasl_handshake &&
             key != api_versions && key != sasl_authenticate) {

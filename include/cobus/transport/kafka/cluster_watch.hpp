@@ -2,12 +2,15 @@
 
 #include "../../log.hpp"
 #include "../transport.hpp"
+#include "broker_clocks.hpp"
+#include "inquiry.hpp"
 #include "link.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -102,6 +105,17 @@ public:
     void fatal(rd_kafka_resp_err_t code, std::string_view reason) noexcept {
         change([&] { tracker_.fatal(code_of(code), std::string(reason)); });
     }
+    /// Of single brokers.
+    [[nodiscard]] auto brokers() noexcept -> broker_clocks& { return brokers_; }
+    /// What was asked because a part of the cluster seems to be away.
+    [[nodiscard]] auto questions() noexcept -> inquiry& { return *questions_; }
+    /// Anybody answered anything within that time.
+    [[nodiscard]] auto answers(std::chrono::milliseconds within,
+                               clock::time_point now) const noexcept -> bool {
+        return now - clock::time_point(
+                         clock::duration(last_answer_.load(std::memory_order_relaxed))) <
+               within;
+    }
     /// Called for each response: cheap while the link is up.
     void answered() noexcept {
         const auto now = clock::now();
@@ -141,6 +155,8 @@ private:
         }
     }
 
+    broker_clocks brokers_;
+    std::shared_ptr<inquiry> questions_ = std::make_shared<inquiry>();
     std::mutex log_guard_;
     logger log_;
     mutable std::mutex guard_;

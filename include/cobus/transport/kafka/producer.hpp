@@ -123,8 +123,7 @@ private:
                                                     "' was not encoded: " + made.problem());
                 return taken::done;
             }
-            // What waits for Kafka waits in librdkafka's queue, which keeps its order: a message
-            // that timed out there could come back behind younger ones only.
+            // What waits, waits in librdkafka's queue: one that timed out would come back late.
             const auto keep = keep_.of(node.when_away);
             bool first_use = false;
             rd_kafka_topic_t* topic = session_->topic(content.interned_topic(), keep, first_use);
@@ -133,6 +132,7 @@ private:
                 return taken::done;
             }
             if (first_use) {
+                watch_->questions().want(content.interned_topic());
                 create(content.interned_topic());
             }
             node.where.id(content.id());
@@ -154,6 +154,7 @@ private:
 
     auto drain() noexcept -> bool override {
         const bool more = serve_events();
+        watch_->questions().serve(session_->get(), session_->owner());
         look_for_end();
         if (renewing_.load()) {
             renew();

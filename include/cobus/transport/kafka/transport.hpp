@@ -7,9 +7,13 @@
 #include "producer.hpp"
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace cobus::detail::kafka {
 
@@ -65,6 +69,41 @@ public:
                                                  options_.create_topics);
     }
     [[nodiscard]] auto state() const -> link_state override { return watch_->state(); }
+    [[nodiscard]] auto has_routes() const noexcept -> bool override { return true; }
+    [[nodiscard]] auto partition_for(const message& content, std::int32_t asked) const noexcept
+        -> std::int32_t override {
+        const std::size_t count =
+            asked < 0 && by_key_ && content.key() ? partitions_of(content.interned_topic()) : 0;
+        return count == 0 ? asked
+                          : static_cast<std::int32_t>(
+                                partition_of(*content.key(), static_cast<std::uint32_t>(count)));
+    }
+    [[nodiscard]] auto partitions_of(const std::string* topic) const noexcept
+        -> std::size_t override {
+        return watch_->questions().known().partitions(topic);
+    }
+    [[nodiscard]] auto routes_away(std::span<const waiting_route> waiting)
+        -> std::vector<route_trouble> override {
+        if (watch_->questions().renew()) {
+            producer_->wake();
+        }
+        std::vector<route_trouble> away;
+        const auto now = std::chrono::steady_clock::now();
+        if (watch_->answers(options_.decision_time, now)) { // else it is all of Kafka
+            const route_judge judge(watch_->brokers(), options_.decision_time);
+            for (const waiting_route& each : waiting) {
+                judge.judge(each, watch_->questions().known().of(each.where.topic), now, away);
+            }
+        }
+        return away;
+    }
+    [[nodiscard]] auto probe(const topic_partition& where) noexcept -> probed override {
+        const probed how = watch_->questions().probe(where);
+        if (how == probed::under_way) {
+            producer_->wake();
+        }
+        return how;
+    }
     void stop(std::chrono::steady_clock::time_point deadline, operation& done) noexcept override {
         producer_->stop(deadline, done);
     }
@@ -80,7 +119,14 @@ private:
         return {};
     }
 
+    /// Where a key goes is known beforehand.
+    [[nodiscard]] static auto goes_by_key(const transport_options& options) -> bool {
+        const auto found = options.properties.find("partitioner");
+        return found == options.properties.end() || found->second.starts_with("murmur2");
+    }
+
     transport_options options_;
+    bool by_key_ = goes_by_key(options_);
     std::shared_ptr<cluster_watch> watch_;
     std::shared_ptr<producer> producer_;
 };

@@ -1,0 +1,131 @@
+#include "../support/kafka_options.hpp"
+#include "../support/mock_cluster.hpp"
+#include "../support/transport_driver.hpp"
+
+#include <cobus/detail/murmur2.hpp>
+#include <cobus/kafka.hpp>
+#include <cobus/transport/failover.hpp>
+#include <cobus/transport/memory.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace route_mock_tests {
+
+using namespace std::chrono_literals;
+using namespace cobus::test;
+using cobus::policy;
+using cobus::state;
+using cobus::taken;
+using steady = std::chrono::steady_clock;
+
+constexpr std::uint32_t partitions = 3;
+
+/// A key that lands there.
+auto key_in(std::int32_t partition) -> std::string {
+    for (int i = 0;; ++i) {
+        std::string key = "k" + std::to_string(i);
+        if (cobus::detail::partition_of(key, partitions) == static_cast<std::uint32_t>(partition)) {
+            return key;
+        }
+    }
+}
+
+/// Three brokers, each of which leads the partition below its number.
+struct three_brokers {
+    three_brokers() {
+        cluster.create_topic("orders", partitions, 3);
+        for (int i = 0; i < static_cast<int>(partitions); ++i) {
+            cluster.set_leader("orders", i, i + 1);
+        }
+        cobus::transport_options options = quick_kafka(cluster.brokers());
+        options.log = lines.logger();
+        bus = std::make_unique<transport_driver>(
+            cobus::with_fallback(cobus::kafka(), cobus::memory(), false), options);
+        REQUIRE_FALSE(bus->start());
+        for (std::int32_t i = 0; i < static_cast<std::int32_t>(partitions); ++i) {
+            CHECK_FALSE(publish(i).where.spooled());
+        }
+    }
+    /// Publishes and waits for the answer.
+    auto publish(std::int32_t partition) -> test_publish& {
+        test_publish& node = begin(partition);
+        REQUIRE(node.ended.reaches(1));
+        REQUIRE_FALSE(node.ec);
+        return node;
+    }
+    auto begin(std::int32_t partition, policy how = policy::spool) -> test_publish& {
+        test_publish& node =
+            sent.emplace_back("orders", key_in(partition), std::to_string(sent.size()));
+        node.when_away = how;
+        if (bus->get().publish(node, true) == taken::done) {
+            node.ended.happened();
+        }
+        return node;
+    }
+    [[nodiscard]] auto becomes(state wanted, std::chrono::milliseconds limit = 20s) -> bool {
+        const auto end = steady::now() + limit;
+        for (;;) {
+            const std::size_t seen = bus->state_changed.wakes.count();
+            if (bus->get().health().what == wanted) {
+                return true;
+            }
+            const auto left =
+                std::chrono::duration_cast<std::chrono::milliseconds>(end - steady::now());
+            if (left <= 0ms || !bus->state_changed.wakes.reaches(seen + 1, left)) {
+                return bus->get().health().what == wanted;
+            }
+        }
+    }
+
+    mock_cluster cluster{3};
+    log_lines lines;
+    std::deque<test_publish> sent;
+    std::unique_ptr<transport_driver> bus;
+};
+
+TEST_CASE("a broker of three that answers no more closes the gates of its partitions alone") {
+    three_brokers scene;
+    scene.cluster.set_round_trip(2, 8s);
+    const auto before = steady::now();
+    test_publish& stuck = scene.begin(1);
+    std::size_t others = 0;
+    while (stuck.ended.count() == 0 && steady::now() - before < 10s) {
+        CHECK_FALSE(scene.publish(others++ % 2 == 0 ? 0 : 2).where.spooled());
+        (void)stuck.ended.reaches(1, 20ms);
+    }
+    const auto took = steady::now() - before;
+    MESSAGE("answered after " << std::chrono::duration_cast<std::chrono::milliseconds>(took).count()
+                              << " ms, others meanwhile: " << others);
+    CHECK(took >= 3s);
+    CHECK(took < 5s); // 3.5 s, on a machine that has time
+    CHECK(stuck.where.spooled());
+    REQUIRE(scene.becomes(state::degraded));
+    const cobus::health now = scene.bus->get().health();
+    REQUIRE(now.routes.size() == 1);
+    CHECK(now.routes[0].topic == "orders");
+    CHECK(now.routes[0].partition == 1);
+    CHECK(now.routes[0].why == "nothing came from broker 2 within 3000 ms");
+    CHECK(scene.lines.count("a part is away (orders/1: ") == 1);
+
+    const auto at = steady::now();
+    CHECK(scene.publish(1).where.spooled());
+    CHECK(steady::now() - at < 500ms);
+    CHECK_FALSE(scene.publish(0).where.spooled());
+
+    scene.cluster.set_round_trip(2, 0ms);
+    CHECK(scene.becomes(state::connected));
+    CHECK(scene.bus->get().health().kept.messages == 0);
+    CHECK_FALSE(scene.publish(1).where.spooled());
+    CHECK_FALSE(scene.bus->stop());
+}
+
+} // namespace route_mock_tests

@@ -1,0 +1,356 @@
+#include "failover_bench.hpp"
+
+#include <cobus/detail/intern.hpp>
+#include <cobus/detail/murmur2.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace std::chrono_literals;
+using cobus::policy;
+using cobus::state;
+using cobus::taken;
+using cobus::testing::failover_bench;
+using cobus::testing::sent;
+
+namespace route_tests {
+
+using names = std::vector<std::string>;
+
+/// The first key after `from` that lands in that one of three partitions.
+auto key_in(std::int32_t partition, int from = 0) -> std::string {
+    for (;; ++from) {
+        std::string key = "k" + std::to_string(from);
+        if (cobus::detail::partition_of(key, 3) == static_cast<std::uint32_t>(partition)) {
+            return key;
+        }
+    }
+}
+
+/// Three partitions on three brokers, of which those of `partitions_away` are frozen.
+struct route_bench : failover_bench {
+    explicit route_bench(cobus::transport_options with = {}) : failover_bench(std::move(with)) {
+        kafka->partitions = 3;
+        kafka->on_publish = [this](cobus::publish_node& node) {
+            to_kafka.push_back(payload(node));
+            on_the_way.push_back(&node);
+        };
+    }
+    auto keep(std::string text, std::int32_t partition, policy how = policy::deliver_and_spool)
+        -> sent& {
+        return publish(std::move(text), how, true, "t", key_in(partition));
+    }
+    /// As long as it takes until a gate closes, and what that costs.
+    void freeze(std::int32_t partition) { kafka->partitions_away.insert(partition); }
+    void thaw(std::int32_t partition) { kafka->partitions_away.erase(partition); }
+
+    /// Kafka's client hears of what is with brokers that answer.
+    void answer_live() {
+        for (std::size_t i = 0; i < on_the_way.size();) {
+            cobus::publish_node* const node = on_the_way[i];
+            const std::int32_t partition = kafka->partition_for(*node->content, node->partition);
+            if (kafka->partitions_away.contains(partition)) {
+                ++i;
+                continue;
+            }
+            on_the_way.erase(on_the_way.begin() + static_cast<std::ptrdiff_t>(i));
+            node->where.position(partition, next_offset++);
+            (void)kafka->answer_at(i);
+        }
+        time.settle();
+    }
+    /// Time passes in which brokers answer.
+    void pass(std::chrono::milliseconds length) {
+        for (auto rest = length; rest > 0ms; rest -= 100ms) {
+            answer_live();
+            time.pass(std::min<std::chrono::milliseconds>(rest, 100ms));
+        }
+        answer_live();
+    }
+
+    std::vector<cobus::publish_node*> on_the_way;
+    std::int64_t next_offset = 0;
+};
+
+TEST_CASE("a publish to a broker that fell silent is answered within 4 s, and others go on") {
+    route_bench bench;
+    bench.connected();
+    bench.keep("warm", 1);
+    bench.pass(100ms);
+    bench.freeze(1);
+    sent& stuck = bench.keep("1", 1);
+    const auto before = bench.time.now();
+    while (!stuck.over() && bench.time.now() - before < 10s) {
+        sent& other = bench.keep("x", 0);
+        bench.pass(100ms);
+        CHECK(other.over());
+        CHECK_FALSE(other.where.spooled());
+    }
+    CHECK(bench.time.now() - before < 4s);
+    CHECK(bench.time.now() - before >= 3s);
+    CHECK(stuck.where.spooled());
+    const cobus::health now = bench.whole->health();
+    CHECK(now.what == state::degraded);
+    REQUIRE(now.routes.size() == 1);
+    CHECK(now.routes[0].topic == "t");
+    CHECK(now.routes[0].partition == 1);
+    CHECK(now.routes[0].why == "mute");
+    CHECK(now.why == "mute");
+    CHECK(bench.lines.back().find("a part is away (t/1: mute)") != std::string::npos);
+
+    sent& next = bench.keep("2", 1); // at once
+    CHECK(next.over());
+    CHECK(next.where.spooled());
+    sent& other = bench.keep("y", 2);
+    bench.pass(100ms);
+    CHECK(other.over());
+    CHECK_FALSE(other.where.spooled());
+
+    bench.thaw(1);
+    bench.pass(1500ms);
+    CHECK(bench.whole->health().what == state::connected);
+    CHECK(bench.whole->health().routes.empty());
+    CHECK(bench.whole->health().kept.messages == 0);
+    CHECK(bench.to_kafka.back() == "2");
+    CHECK(std::ranges::count(bench.to_kafka, "1") == 1);
+    CHECK(std::ranges::count(bench.to_kafka, "2") == 1);
+}
+
+TEST_CASE("whether older ones are still to come back is asked of the key's partition alone") {
+    route_bench bench;
+    bench.connected();
+    bench.keep("1", 0);
+    bench.pass(100ms); // Kafka has it, and it was not handled here yet
+    bench.away();
+    bench.keep("2", 0);
+    bench.keep("3", 1); // nothing was ever published there
+    CHECK(bench.to_memory == names{"3"});
+}
+
+TEST_CASE("events without a key go to partitions whose gates are open, and wait when none is") {
+    route_bench bench;
+    bench.connected();
+    const auto keyless = [&](std::string text) -> sent& {
+        sent& node = bench.all.emplace_back("t", "", std::move(text), policy::spool);
+        node.content = cobus::make_message();
+        node.content->topic("t");
+        node.content->payload(node.name);
+        if (bench.whole->publish(node, true) == taken::done) {
+            node.completed(node);
+        }
+        bench.time.settle();
+        return node;
+    };
+    for (const std::int32_t partition : {1, 2}) {
+        bench.freeze(partition);
+        bench.keep("stuck", partition);
+    }
+    bench.pass(4s);
+    REQUIRE(bench.whole->health().routes.size() == 2);
+    sent& goes = keyless("free");
+    CHECK(bench.on_the_way.back()->partition == 0);
+    bench.pass(100ms);
+    CHECK(goes.over());
+    CHECK_FALSE(goes.where.spooled());
+    bench.freeze(0);
+    bench.keep("stuck", 0);
+    bench.pass(4s);
+    REQUIRE(bench.whole->health().routes.size() == 3);
+    CHECK(keyless("kept").where.spooled());
+    bench.kafka->partitions_away.clear();
+    bench.pass(5s);
+    CHECK(bench.whole->health().what == state::connected);
+    CHECK(bench.to_kafka.back() == "kept");
+}
+
+/// A bus that publishes at random while brokers of three freeze and come back, and now and then all
+/// of Kafka goes, and that checks at each step that everybody is answered in time and nothing
+/// passes an older event of its key, on whichever way.
+class route_walk {
+public:
+    explicit route_walk(unsigned seed) : random_(seed) {
+        bench_.kafka->on_publish = [this](cobus::publish_node& node) { to_kafka(node); };
+        bench_.memory->on_publish = [this](cobus::publish_node& node) { to_memory(node); };
+        bench_.connected();
+        stream_ = bench_.whole->subscribe({"g", {cobus::detail::intern("t")}}, ready_);
+    }
+    void run(int steps) {
+        for (int i = 0; i < steps; ++i) {
+            act();
+            check();
+        }
+        bench_.kafka->partitions_away.clear();
+        bench_.kafka->is(cobus::link::up);
+        pass(5s);
+        check();
+        REQUIRE(bench_.whole->health().kept.messages == 0);
+        REQUIRE(bench_.whole->health().what == state::connected);
+        for (const record& each : all_) {
+            CAPTURE(each.node->name);
+            REQUIRE(each.times_in_kafka == 1);
+        }
+    }
+    [[nodiscard]] auto coverage() const -> const std::map<std::string, int>& { return seen_; }
+
+private:
+    struct record {
+        sent* node = nullptr;
+        int key = 0;
+        bool in_memory = false;
+        int times_in_kafka = 0;
+        bool acknowledged = false;
+        bool handled = false;
+        cobus::failover::clock::time_point since{};
+    };
+
+    auto dice(unsigned sides) -> unsigned { return static_cast<unsigned>(random_() % sides); }
+
+    void act() {
+        const unsigned what = dice(100);
+        if (what < 45) {
+            publish();
+        } else if (what < 60) {
+            const auto partition = static_cast<std::int32_t>(dice(3));
+            dice(2) == 0 ? bench_.freeze(partition) : bench_.thaw(partition);
+        } else if (what < 63) {
+            bench_.kafka->is(dice(3) == 0 ? cobus::link::down : cobus::link::up);
+            bench_.time.settle();
+        } else if (what < 75) {
+            read_back();
+        } else if (what < 90) {
+            pass(std::chrono::milliseconds(dice(600)));
+        } else {
+            pass(std::chrono::milliseconds(dice(4000)));
+        }
+    }
+    void publish() {
+        const int key = static_cast<int>(dice(7)); // the last one stands for none
+        const policy how = dice(3) == 0 ? policy::spool : policy::deliver_and_spool;
+        sent& node = nodes_.emplace_back("t", "", std::to_string(all_.size()), how);
+        if (key < 6) {
+            node.content->key(key_in(key % 3, key < 3 ? 0 : 100));
+        } else {
+            node.content = cobus::make_message();
+            node.content->topic("t");
+            node.content->payload(node.name);
+        }
+        all_.push_back({&node, key});
+        all_.back().since = bench_.time.now();
+        if (bench_.whole->publish(node, true) == taken::done) {
+            node.completed(node);
+        }
+        bench_.time.settle();
+    }
+    /// Handlers of this process are through with all that they got from Kafka.
+    void read_back() {
+        for (std::int32_t partition = 0; partition < 3; ++partition) {
+            stream_->handled({cobus::detail::intern("t"), partition}, next_[partition]);
+        }
+        for (record& each : all_) {
+            each.handled = each.handled || each.acknowledged;
+        }
+    }
+    void pass(std::chrono::milliseconds length) {
+        for (auto rest = length; rest > 0ms; rest -= 100ms) {
+            answer();
+            bench_.time.pass(std::min<std::chrono::milliseconds>(rest, 100ms));
+        }
+        answer();
+    }
+    void answer() {
+        for (std::size_t i = 0; i < on_the_way_.size();) {
+            const auto [node, partition] = on_the_way_[i];
+            if (bench_.kafka->partitions_away.contains(partition) ||
+                bench_.kafka->state().what != cobus::link::up) {
+                ++i;
+                continue;
+            }
+            on_the_way_.erase(on_the_way_.begin() + static_cast<std::ptrdiff_t>(i));
+            of(*node).acknowledged = true;
+            node->where.position(partition, next_[partition]++);
+            (void)bench_.kafka->answer_at(i);
+        }
+        bench_.time.settle();
+    }
+
+    auto of(const cobus::publish_node& node) -> record& {
+        return all_[static_cast<std::size_t>(std::stoul(std::string(node.content->payload())))];
+    }
+    void must(bool holds, int line) { broken_ = broken_ == 0 && !holds ? line : broken_; }
+    void to_kafka(cobus::publish_node& node) {
+        record& mine = of(node);
+        const std::int32_t known = bench_.kafka->partition_for(*node.content, node.partition);
+        on_the_way_.emplace_back(&node,
+                                 known >= 0 ? known : static_cast<std::int32_t>(random_() % 3));
+        must(++mine.times_in_kafka == 1, __LINE__);
+        for (const record& each : all_) {
+            const bool older = &each < &mine && each.key == mine.key && mine.key < 6;
+            must(!older || each.times_in_kafka > 0, __LINE__);
+        }
+        ++seen_[mine.node->over() ? "replayed" : "directly"];
+    }
+    void to_memory(cobus::publish_node& node) {
+        record& mine = of(node);
+        must(mine.times_in_kafka == 0 && !mine.in_memory, __LINE__);
+        must(mine.node->when_away == policy::deliver_and_spool, __LINE__);
+        mine.in_memory = true;
+        for (const record& each : all_) {
+            const bool older = &each < &mine && each.key == mine.key && mine.key < 6;
+            must(!older || each.in_memory || each.handled, __LINE__);
+        }
+        ++seen_[bench_.whole->health().routes.empty() ? "in process, all away"
+                                                      : "in process, a part away"];
+    }
+    void check() {
+        REQUIRE_MESSAGE(broken_ == 0, "the rule of line ", broken_);
+        for (record& each : all_) {
+            REQUIRE(each.node->completions <= 1);
+            if (!each.node->over() && bench_.kafka->state().what == cobus::link::up) {
+                CAPTURE(each.node->name);
+                REQUIRE(bench_.time.now() - each.since < 4s);
+            }
+        }
+        ++seen_[std::string(to_string(bench_.whole->health().what))];
+    }
+
+    std::mt19937 random_;
+    route_bench bench_;
+    cobus::testing::quiet_waker ready_;
+    std::unique_ptr<cobus::stream> stream_;
+    std::deque<sent> nodes_;
+    std::vector<record> all_;
+    std::vector<std::pair<cobus::publish_node*, std::int32_t>> on_the_way_;
+    std::map<std::int32_t, std::int64_t> next_{{0, 0}, {1, 0}, {2, 0}};
+    std::map<std::string, int> seen_;
+    int broken_ = 0;
+};
+
+TEST_CASE("with brokers that freeze and return at random, all are answered in time and in order") {
+    std::map<std::string, int> seen;
+    for (unsigned seed = 1; seed <= 150; ++seed) {
+        CAPTURE(seed);
+        route_walk it(seed);
+        it.run(200);
+        for (const auto& [what, times] : it.coverage()) {
+            seen[what] += times;
+        }
+    }
+    for (const auto& [what, times] : seen) {
+        MESSAGE(what << ": " << times);
+        CHECK(times >= 20);
+    }
+    CHECK(seen.size() == 7);
+}
+
+} // namespace route_tests
