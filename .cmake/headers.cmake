@@ -1,5 +1,5 @@
-# Target cobus_headers: every header compiles alone, twice in one file, and all go together in one
-# file, which is what clang-tidy reads.
+# Target cobus_headers: every header compiles as if alone, and twice in one file, which
+# tests/tools/header_units makes few files of; and all go together in one, which clang-tidy reads.
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}/include"
     "${PROJECT_SOURCE_DIR}/include/*.hpp")
 if(NOT TARGET cobus::kafka)
@@ -15,17 +15,21 @@ if(NOT TARGET cobus::postgres)
     list(FILTER headers EXCLUDE REGEX "postgres")
 endif()
 
-set(units "${PROJECT_BINARY_DIR}/headers/all.cpp")
+set(all "${PROJECT_BINARY_DIR}/headers/all.cpp")
 list(TRANSFORM headers REPLACE "(.+)" "#include <\\1>" OUTPUT_VARIABLE lines)
 list(JOIN lines "\n" lines)
-file(CONFIGURE OUTPUT "${units}" CONTENT "${lines}\n")
-foreach(header IN LISTS headers)
-    string(REPLACE "/" "." unit "${header}")
-    set(unit "${PROJECT_BINARY_DIR}/headers/${unit}.cpp")
-    file(CONFIGURE OUTPUT "${unit}" CONTENT "#include <${header}>\n#include <${header}>\n")
-    list(APPEND units "${unit}")
-endforeach()
-add_library(cobus_headers OBJECT EXCLUDE_FROM_ALL ${units})
+file(CONFIGURE OUTPUT "${all}" CONTENT "${lines}\n")
+list(TRANSFORM headers REPLACE "/" "." OUTPUT_VARIABLE units)
+list(TRANSFORM units REPLACE "(.+)" "${PROJECT_BINARY_DIR}/headers/\\1.cpp")
+list(TRANSFORM headers PREPEND "${PROJECT_SOURCE_DIR}/include/" OUTPUT_VARIABLE header_files)
+set(header_units "${PROJECT_SOURCE_DIR}/tests/tools/header_units")
+add_custom_command(OUTPUT ${units}
+    COMMAND "${Python3_EXECUTABLE}" "${header_units}" "${PROJECT_SOURCE_DIR}/include"
+        "${PROJECT_BINARY_DIR}/headers" ${headers}
+    DEPENDS ${header_files} "${header_units}"
+    COMMENT "Headers that include each other go into one file"
+    VERBATIM)
+add_library(cobus_headers OBJECT EXCLUDE_FROM_ALL "${all}" ${units})
 target_link_libraries(cobus_headers PRIVATE cobus_all cobus_warnings)
 set_target_properties(cobus_headers PROPERTIES
     CXX_COMPILER_LAUNCHER "${PROJECT_SOURCE_DIR}/tests/tools/syntax_only")

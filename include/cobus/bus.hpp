@@ -18,7 +18,6 @@
 #include <chrono>
 #include <concepts>
 #include <memory>
-#include <ranges>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -65,10 +64,12 @@ class bus {
         detail::initiate_status<Call> initiation(core_, std::move(call));
         return net::async_initiate<Token, void(std::error_code)>(std::move(initiation), token);
     }
-    static auto start_awaitable(std::shared_ptr<detail::bus_core> core) -> net::awaitable<void> {
+    template <class Executor = net::any_io_executor>
+    static auto start_awaitable(std::shared_ptr<detail::bus_core> core)
+        -> net::awaitable<void, Executor> {
         std::error_code ec;
         detail::initiate_status<start_call> initiation(core, start_call());
-        auto token = net::redirect_error(net::use_awaitable, ec);
+        auto token = net::redirect_error(net::use_awaitable_t<Executor>(), ec);
         co_await net::async_initiate<decltype(token), void(std::error_code)>(std::move(initiation),
                                                                              token);
         if (ec) {
@@ -106,7 +107,10 @@ public:
     template <class Token> auto start(Token&& token) {
         return status(start_call(), std::forward<Token>(token));
     }
-    auto start() -> net::awaitable<void> { return start_awaitable(core_); }
+    template <class Executor = net::any_io_executor>
+    auto start() -> net::awaitable<void, Executor> {
+        return start_awaitable<Executor>(core_);
+    }
 
     /// Stops fetching, lets running handlers end, commits, sends what is under way, and leaves the
     /// group. Completes within `limit` and a quarter of a second, whatever the broker does; what
@@ -119,15 +123,19 @@ public:
     template <class Token> auto stop(std::chrono::milliseconds limit, Token&& token) {
         return detail::stop_as<Token>(core_, limit, token);
     }
-    auto stop(std::chrono::milliseconds limit) -> net::awaitable<stop_result> {
-        return stop(limit, net::use_awaitable);
+    template <class Executor = net::any_io_executor>
+    auto stop(std::chrono::milliseconds limit) -> net::awaitable<stop_result, Executor> {
+        return stop(limit, net::use_awaitable_t<Executor>());
     }
     template <class Token>
         requires(!std::convertible_to<Token, std::chrono::milliseconds>)
     auto stop(Token&& token) {
         return stop(core_->options().stop_timeout, std::forward<Token>(token));
     }
-    auto stop() -> net::awaitable<stop_result> { return stop(net::use_awaitable); }
+    template <class Executor = net::any_io_executor>
+    auto stop() -> net::awaitable<stop_result, Executor> {
+        return stop(net::use_awaitable_t<Executor>());
+    }
 
     /// Begins `stop` without waiting for it; for handlers and signal sets.
     void request_stop() noexcept { core_->request_stop(); }
@@ -141,7 +149,10 @@ public:
     template <class Token> auto until(state wanted, Token&& token) {
         return status(until_call(wanted), std::forward<Token>(token));
     }
-    auto until(state wanted) -> net::awaitable<void> { return until(wanted, net::use_awaitable); }
+    template <class Executor = net::any_io_executor>
+    auto until(state wanted) -> net::awaitable<void, Executor> {
+        return until(wanted, net::use_awaitable_t<Executor>());
+    }
     /// After `stop`: what was kept for Kafka and did not get there. If it is not `durable`, it is
     /// lost with this process.
     [[nodiscard]] auto left() const -> spooled { return core_->life().left(); }
@@ -214,8 +225,7 @@ public:
     /// Completes with a result for each, in their order. A failure fails those behind it of the
     /// same key with `errc::behind_failed`, so that none overtakes; others go on. Errors: in the
     /// results. Cancellation: as `publish`, for those not yet sent.
-    template <std::ranges::input_range Range, class Token>
-        requires event_argument<std::ranges::range_value_t<Range>>
+    template <event_range Range, class Token>
     auto publish_all(Range&& events, Token&& token) {
         auto all = std::make_shared<detail::batch>(core_);
         for (auto&& each : events) {
@@ -225,8 +235,7 @@ public:
         return net::async_initiate<Token, void(std::vector<publish_result>)>(std::move(initiation),
                                                                              token);
     }
-    template <std::ranges::input_range Range>
-        requires event_argument<std::ranges::range_value_t<Range>>
+    template <event_range Range>
     auto publish_all(Range&& events) -> net::awaitable<std::vector<publish_result>> {
         return publish_all(std::forward<Range>(events), net::use_awaitable);
     }

@@ -72,14 +72,20 @@ public:
     template <class Token> auto close(Token&& token) {
         return wait(&detail::bus_core::remove_and_tell, std::forward<Token>(token));
     }
-    auto close() -> net::awaitable<void> { return close(net::use_awaitable); }
+    template <class Executor = net::any_io_executor> auto close()
+        -> net::awaitable<void, Executor> {
+        return close(net::use_awaitable_t<Executor>());
+    }
 
     /// Completes when the handler receives: its topics are subscribed and assigned.
     /// Errors: `errc::closed` when the subscription or the bus ends before.
     template <class Token> auto ready(Token&& token) {
         return wait(&detail::bus_core::when_ready, std::forward<Token>(token));
     }
-    auto ready() -> net::awaitable<void> { return ready(net::use_awaitable); }
+    template <class Executor = net::any_io_executor> auto ready()
+        -> net::awaitable<void, Executor> {
+        return ready(net::use_awaitable_t<Executor>());
+    }
 
 private:
     std::weak_ptr<detail::bus_core> core_;

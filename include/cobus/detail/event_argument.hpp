@@ -4,7 +4,9 @@
 #include "gcc12.hpp"
 
 #include <concepts>
+#include <iterator>
 #include <type_traits>
+#include <utility>
 
 namespace cobus {
 namespace detail {
@@ -19,5 +21,11 @@ template <class E>
 concept event_argument =
     event<std::remove_cvref_t<E>> || detail::is_taken<std::remove_cvref_t<E>> ||
     std::same_as<std::remove_cvref_t<E>, message>;
+
+/// What `publish_all` takes. Not by the concepts of <ranges>, which takes long to compile.
+template <class Range>
+concept event_range = requires(Range& events) {
+    std::begin(events) != std::end(events);
+} && event_argument<std::iter_value_t<decltype(std::begin(std::declval<Range&>()))>>;
 
 } // namespace cobus

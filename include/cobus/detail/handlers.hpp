@@ -59,12 +59,14 @@ private:
 
 /// The way of `use_awaitable`: where the home can run at once and no handler suspends, this does
 /// not either.
-inline auto call_awaitable(prepared what) -> net::awaitable<void> {
+template <class Executor = net::any_io_executor>
+auto call_awaitable(prepared what) -> net::awaitable<void, Executor> {
+    static constexpr net::use_awaitable_t<Executor> token;
     publisher& all = what.core().publishes();
     if (!all.in_process()) {
         throw_error(errc::not_in_process, std::string());
     }
-    const net::any_io_executor here = co_await net::this_coro::executor;
+    const Executor here = co_await net::this_coro::executor;
     publish_op& op = what.take();
     op.until_handled = true;
     const taken how = what.core().submit_and_run(here, op);
@@ -72,13 +74,13 @@ inline auto call_awaitable(prepared what) -> net::awaitable<void> {
         receipt where;
         settle(all, op, where);
         if (next_pause() == pause::everybody) {
-            co_await net::post(here, net::use_awaitable);
+            co_await net::post(here, token);
         }
         co_return;
     }
     initiate_wait wait(what.shared_core(), op);
-    co_await net::async_initiate<const net::use_awaitable_t<>, void(std::error_code, receipt)>(
-        std::move(wait), net::use_awaitable);
+    co_await net::async_initiate<const net::use_awaitable_t<Executor>,
+                                 void(std::error_code, receipt)>(std::move(wait), token);
 }
 
 /// For `try_publish`: logs what fails later.

@@ -29,8 +29,9 @@ class publisher;
 struct publish_op final : publish_node, handled_observer {
     using waiter = completion<std::error_code, receipt>;
 
-    /// `handled` is told by the dispatcher, for `call`.
-    void handled(bool all_done) noexcept override;
+    /// `handled` is told by the dispatcher, for `call`. Inline here already: else each file that
+    /// includes this would have the class's code.
+    inline void handled(bool all_done) noexcept override;
 
     publisher* owner = nullptr;
     publish_op* inbox_next = nullptr;

@@ -140,13 +140,17 @@ inline void settle(publisher& all, publish_op& op, receipt& where) {
 }
 
 /// The way of `use_awaitable`: no suspension, no posted completion when the publish ends at once.
-inline auto publish_awaitable(prepared what) -> net::awaitable<receipt> {
+/// As all that makes coroutines of Asio's it depends on their executor, which is always the same,
+/// because then files that only include this do not compile it.
+template <class Executor = net::any_io_executor>
+auto publish_awaitable(prepared what) -> net::awaitable<receipt, Executor> {
+    static constexpr net::use_awaitable_t<Executor> token;
     receipt where;
     if (what.submit_now(where)) {
         if (const pause now = next_pause(); now != pause::none) {
-            const net::any_io_executor here = co_await net::this_coro::executor;
+            const Executor here = co_await net::this_coro::executor;
             if (what.core().run_on(here) || now == pause::everybody) {
-                co_await net::post(here, net::use_awaitable);
+                co_await net::post(here, token);
             }
         }
         co_return where;
@@ -157,9 +161,8 @@ inline auto publish_awaitable(prepared what) -> net::awaitable<receipt> {
         co_return where;
     }
     initiate_wait wait(what.shared_core(), op);
-    co_return co_await net::async_initiate<const net::use_awaitable_t<>,
-                                           void(std::error_code, receipt)>(std::move(wait),
-                                                                           net::use_awaitable);
+    co_return co_await net::async_initiate<const net::use_awaitable_t<Executor>,
+                                           void(std::error_code, receipt)>(std::move(wait), token);
 }
 
 /// Initiates something that ends with an error code: `Start` is called with the erased handler.

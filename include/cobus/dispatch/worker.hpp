@@ -48,9 +48,11 @@ public:
 
     /// Waits for the next job. `host().ready` is told only once this waits, so that nobody resumes
     /// it early.
-    [[nodiscard]] auto next() -> net::awaitable<void> {
-        return net::async_initiate<const net::use_awaitable_t<>, void()>(waiting(*this),
-                                                                         net::use_awaitable);
+    template <class Executor = net::any_io_executor> [[nodiscard]] auto next()
+        -> net::awaitable<void, Executor> {
+        static constexpr net::use_awaitable_t<Executor> token;
+        return net::async_initiate<const net::use_awaitable_t<Executor>, void()>(waiting(*this),
+                                                                                 token);
     }
 
     /// Asks the handler to end.

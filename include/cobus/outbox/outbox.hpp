@@ -108,7 +108,9 @@ public:
     template <class Token> auto stop(Token&& token) {
         return net::async_initiate<Token, void(std::error_code)>(stopping(relay_), token);
     }
-    auto stop() -> net::awaitable<void> { return stop(net::use_awaitable); }
+    template <class Executor = net::any_io_executor> auto stop() -> net::awaitable<void, Executor> {
+        return stop(net::use_awaitable_t<Executor>());
+    }
     [[nodiscard]] auto status() const -> outbox_status { return relay_->status(); }
 
 private:

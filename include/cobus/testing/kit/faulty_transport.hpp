@@ -166,7 +166,7 @@ private:
     [[nodiscard]] auto copy(publish_node& node) -> publish_node& {
         originals_.push_back(std::move(node.content));
         const auto read_again = [this] {
-            message_ptr made = make_message();
+            message_ptr made = cobus::make_message();
             made->borrow(*originals_.back(), originals_.back()->published());
             return made;
         };

@@ -88,7 +88,7 @@ public:
     /// Takes the message; the index of its record. The transport gets `reading`.
     [[nodiscard]] auto publishing(message_ptr content, message_ptr& reading) -> std::size_t {
         const std::lock_guard lock(guard_);
-        reading = make_message();
+        reading = cobus::make_message();
         reading->borrow(*content, content->published());
         auto& made = published_.emplace_back();
         made.content = std::move(content);
@@ -242,7 +242,7 @@ private:
         if (content.payload().empty()) {
             return nullptr;
         }
-        message_ptr copy = make_message();
+        message_ptr copy = cobus::make_message();
         copy->id(content.id());
         copy->topic(content.interned_topic());
         copy->type(content.type());

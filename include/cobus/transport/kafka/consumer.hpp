@@ -85,10 +85,10 @@ public:
         partitions_.hold(where, held);
     }
 
-    void commit(std::span<const position> positions, std::uint32_t epoch,
-                operation& done) noexcept override;
-
-    void settled(std::uint32_t epoch) noexcept override;
+    // Inline here already: else each file that includes this would have the whole class's code.
+    inline void commit(std::span<const position> positions, std::uint32_t epoch,
+                       operation& done) noexcept override;
+    inline void settled(std::uint32_t epoch) noexcept override;
 
     void update(const interest& wanted) noexcept override {
         try {
