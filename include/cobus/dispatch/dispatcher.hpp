@@ -303,9 +303,9 @@ private:
     }
     /// Lets a held partition go on, if nothing speaks against it any more.
     void loosen(partition_state& partition) {
-        const std::size_t most =
-            retry_topics::is_retry(partition) ? limits_.retries : limits_.partition;
-        if (partition.held && partition.may_go_on(most / 2) && stream_ != nullptr) {
+        if (partition.held && stream_ != nullptr &&
+            partition.may_go_on(
+                (retry_topics::is_retry(partition) ? limits_.retries : limits_.partition) / 2)) {
             partition.held = false;
             stream_->hold(partition.where, false);
         }

@@ -30,6 +30,7 @@ public:
         all_.clear();
         known_.clear();
         last_ = nullptr;
+        last_by_contract_ = false;
         for (const auto& each : all) {
             if (!each->closing) {
                 all_.push_back(each.get());
@@ -102,17 +103,24 @@ private:
         return chosen_;
     }
     [[nodiscard]] auto of_type(message& content) -> const handlers& {
+        const contract_info* typed = content.contract();
+        // The usual case: as the message before. Comparing addresses spares comparing texts.
+        if (typed != nullptr && typed == last_typed_ && last_by_contract_ &&
+            content.type().data() == typed->type.data() &&
+            content.type().size() == typed->type.size() &&
+            content.interned_topic() == last_topic_) {
+            return *last_;
+        }
+        return look_up(content, typed);
+    }
+    [[nodiscard]] auto look_up(message& content, const contract_info* typed) -> const handlers& {
         if (content.type().empty()) {
             peek_type(content);
         }
         const std::string_view type = type_of(content);
         const std::string* topic = content.interned_topic();
-        const contract_info* typed = content.contract();
-        // The usual case: as the message before. Comparing addresses first spares comparing texts.
-        const bool by_contract = typed != nullptr && typed->type.data() == type.data();
         if (last_ != nullptr && last_topic_ == topic && last_typed_ == typed &&
-            last_type_.size() == type.size() &&
-            ((by_contract && last_by_contract_) || last_type_ == type)) {
+            last_type_ == type) {
             return *last_;
         }
         auto place = known_.find(key_view{topic, typed, type});
@@ -122,7 +130,8 @@ private:
         last_ = &place->second;
         last_topic_ = topic;
         last_typed_ = typed;
-        last_by_contract_ = by_contract;
+        last_by_contract_ = typed != nullptr && !type.empty() &&
+                            typed->type.data() == type.data() && typed->type.size() == type.size();
         last_type_ = place->first.type;
         return *last_;
     }

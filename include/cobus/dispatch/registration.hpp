@@ -94,6 +94,11 @@ public:
 
     /// Whether this handler wants a message of that topic and type.
     [[nodiscard]] virtual auto wants(const message& content) const -> bool = 0;
+    /// Whether the message was published with what this handler reads, so that `prepare` has
+    /// nothing to do for one that is wanted.
+    [[nodiscard]] auto reads_as_published(const message& content) const noexcept -> bool {
+        return info_ != nullptr && content.contract() == info_;
+    }
     /// Makes what the handler reads, before several threads may look.
     [[nodiscard]] virtual auto prepare(message& content) const -> codec_result = 0;
     /// Runs the handler. True: it ended, and `work.ended` says how. False: `host().ready` follows.

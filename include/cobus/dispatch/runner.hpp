@@ -153,7 +153,9 @@ private:
     }
 
     void launch(job& work) {
-        if (codec_result made = work.handler->prepare(*work.of->from.content); !made.ok()) {
+        if (work.handler->reads_as_published(*work.of->from.content)) {
+            handlers_.add(work);
+        } else if (codec_result made = work.handler->prepare(*work.of->from.content); !made.ok()) {
             work.ended = result::undecodable(made.problem());
             refuse(work);
         } else {
@@ -216,7 +218,6 @@ private:
     }
 
     // Handlers with a gate.
-
     /// Those whose turn it is in their lanes wait at the gate; batches keep the lanes themselves.
     void to_gate(registration& handler) {
         admission& gate = *handler.gate;
