@@ -217,7 +217,6 @@ private:
         }
     }
 
-    // Handlers with a gate.
     /// Those whose turn it is in their lanes wait at the gate; batches keep the lanes themselves.
     void to_gate(registration& handler) {
         admission& gate = *handler.gate;
