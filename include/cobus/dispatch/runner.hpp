@@ -23,8 +23,7 @@
 
 namespace cobus::detail {
 
-/// Runs handlers: lanes, limits, retries, dead letters. Knows neither streams nor offsets. Home
-/// only.
+/// Runs handlers: lanes, limits, retries, dead letters. Knows no streams, no offsets. Home only.
 class runner final : private retry_client {
 public:
     using clock = std::chrono::steady_clock;
@@ -155,7 +154,9 @@ private:
     void launch(job& work) {
         if (work.handler->reads_as_published(*work.of->from.content)) {
             handlers_.add(work);
-        } else if (codec_result made = work.handler->prepare(*work.of->from.content); !made.ok()) {
+            return;
+        }
+        if (codec_result made = work.handler->prepare(*work.of->from.content); !made.ok()) {
             work.ended = result::undecodable(made.problem());
             refuse(work);
         } else {
@@ -274,8 +275,7 @@ private:
             ended(work);
             return;
         }
-        // Its worker has run this job, and maybe some after it. It told on this thread that it is
-        // through with the last of them, or is suspended in it.
+        // Its worker ran this job, and maybe more; it told here that it is through, or is suspended.
         job* last = std::exchange(executing_, nullptr);
         while (worker* free = inline_ready_.pop()) {
             last = free->current == last ? nullptr : last;
