@@ -275,7 +275,7 @@ private:
             ended(work);
             return;
         }
-        // Its worker ran this job, and maybe more; it told here that it is through, or is suspended.
+        // Its worker ran this job, maybe more, and told here that it is through, or is suspended.
         job* last = std::exchange(executing_, nullptr);
         while (worker* free = inline_ready_.pop()) {
             last = free->current == last ? nullptr : last;
