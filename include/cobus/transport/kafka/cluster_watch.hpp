@@ -105,13 +105,14 @@ public:
     void fatal(rd_kafka_resp_err_t code, std::string_view reason) noexcept {
         change([&] { tracker_.fatal(code_of(code), std::string(reason)); });
     }
+    [[nodiscard]] auto up() const noexcept -> bool { return up_.load(std::memory_order_relaxed); }
     /// Of single brokers.
     [[nodiscard]] auto brokers() noexcept -> broker_clocks& { return brokers_; }
     /// What was asked because a part of the cluster seems to be away.
     [[nodiscard]] auto questions() noexcept -> inquiry& { return *questions_; }
     /// Anybody answered anything within that time.
-    [[nodiscard]] auto answers(std::chrono::milliseconds within,
-                               clock::time_point now) const noexcept -> bool {
+    [[nodiscard]] auto answers(clock::duration within, clock::time_point now) const noexcept
+        -> bool {
         return now - clock::time_point(
                          clock::duration(last_answer_.load(std::memory_order_relaxed))) <
                within;

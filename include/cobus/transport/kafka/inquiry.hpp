@@ -34,6 +34,11 @@ public:
         unknown_.insert(topic);
     } catch (...) { // no memory: until there is trouble, nobody needs it
     }
+    /// Anything, of anybody.
+    void ask() noexcept {
+        const std::lock_guard lock(guard_);
+        wanted_ = true;
+    }
     /// Who leads now is to be known. True: somebody has to `serve`.
     [[nodiscard]] auto renew() noexcept -> bool {
         const std::lock_guard lock(guard_);

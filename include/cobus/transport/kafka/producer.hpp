@@ -154,7 +154,6 @@ private:
 
     auto drain() noexcept -> bool override {
         const bool more = serve_events();
-        watch_->questions().serve(session_->get(), session_->owner());
         look_for_end();
         if (renewing_.load()) {
             renew();
@@ -166,6 +165,7 @@ private:
         if (silence_.look(under_way_, clock::now(), alarm_)) {
             wake();
         }
+        watch_->questions().serve(session_->get(), session_->owner());
         if (renewing_.load()) {
             alarm_.at(clock::now() + std::chrono::milliseconds(10));
         }
@@ -219,8 +219,8 @@ private:
         left(1);
     }
 
-    /// The client sends nothing any more. Everything that it has comes back; then another one takes
-    /// its place and gets first what was certainly not sent, or is to reach Kafka by all means.
+    /// The client sends nothing any more. All that it has comes back; then another one takes its
+    /// place, and gets first what was certainly not sent or is to reach Kafka by all means.
     void look_for_end() noexcept {
         if (rd_kafka_fatal_error(session_->get(), nullptr, 0) == RD_KAFKA_RESP_ERR_NO_ERROR ||
             (renewing_.load() && !replaced_) || gave_up_) {
@@ -320,6 +320,7 @@ private:
             const auto now = clock::now();
             if (under_way_.over()) {
                 done = std::exchange(stopping_, nullptr);
+                alarm_.silence();
             } else if (now >= deadline_) {
                 give_up();
             } else {
@@ -385,8 +386,7 @@ private:
     std::atomic<bool> gave_up_{false};  ///< the client failed for good
     std::atomic<bool> renewing_{false}; ///< a client failed; publishers wait in line
     std::atomic<std::uint64_t> turns_{0};
-    // Of the executor's runs.
-    renewal_limit limit_;
+    renewal_limit limit_;   // of the executor's runs, as what follows
     unsent again_;          ///< for the next client
     unsent back_;           ///< from the one before
     bool replaced_ = false; ///< there is another client, and `again_` goes to it

@@ -41,7 +41,9 @@ private:
 };
 
 /// While publishes are under way, answers are due: then the runs look after them. They look on for
-/// a second after the last, so that publishing one by one posts nothing.
+/// a second after the last, so that publishing one by one posts nothing. When nothing is under way
+/// they look each two seconds, and ask the cluster something if nothing was heard for a second: so
+/// a consumer, whose fetches are answered all the time, has nothing asked.
 class silence_watch {
 public:
     using clock = std::chrono::steady_clock;
@@ -60,27 +62,56 @@ public:
         -> bool {
         std::optional<clock::time_point> waiting;
         bool again = false;
-        if (nodes.any()) {
+        const bool idle = !nodes.any();
+        if (!idle) {
             waiting = clock::time_point(clock::duration(busy_since_.load()));
             watch_until_ = now + watch_on;
-        } else if (now >= watch_until_) {
-            watching_.store(false, std::memory_order_seq_cst);
-            again = nodes.any() && needs_look(); // one came in between
+            asking_since_.reset();
+        } else {
+            if (now >= watch_until_) {
+                watching_.store(false, std::memory_order_seq_cst);
+                again = nodes.any() && needs_look(); // one came in between
+            }
+            waiting = ask(now);
         }
         next.begin(watch_->tick(waiting));
-        if (!waiting && now < watch_until_) {
+        if (idle && now < watch_until_) {
             next.at(watch_until_);
+        }
+        if (idle && !nodes.closed()) {
+            next.at(asking_since_ ? now + ask_again : look_at_);
         }
         return again;
     }
 
 private:
     static constexpr std::chrono::milliseconds watch_on{1000};
+    static constexpr std::chrono::milliseconds look_every{2000};
+    static constexpr std::chrono::milliseconds ask_again{1000};
+
+    /// Since when an answer is due to what was asked because nothing else is under way.
+    auto ask(clock::time_point now) noexcept -> std::optional<clock::time_point> {
+        if (!watch_->up() || (asking_since_ && watch_->answers(now - *asking_since_, now))) {
+            asking_since_.reset();
+        }
+        if (now >= look_at_) {
+            look_at_ = now + look_every;
+            if (!asking_since_ && watch_->up() && !watch_->answers(watch_on, now)) {
+                asking_since_ = now;
+            }
+        }
+        if (asking_since_) {
+            watch_->questions().ask();
+        }
+        return asking_since_;
+    }
 
     cluster_watch* watch_;
     std::atomic<std::int64_t> busy_since_{0};
     std::atomic<bool> watching_{false};
     clock::time_point watch_until_{};
+    clock::time_point look_at_{};
+    std::optional<clock::time_point> asking_since_;
 };
 
 } // namespace cobus::detail::kafka
