@@ -3,6 +3,7 @@
 #include <cobus/transport/failover/runtime.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <memory>
 
@@ -22,10 +23,11 @@ public:
 
     /// Runs the home until it has nothing more to do.
     void settle() {
-        while (woken_ && home_ != nullptr) {
+        while (home_ != nullptr && woken_.exchange(false)) {
             ++runs_;
-            woken_ = false;
-            woken_ = home_->run(now_) || woken_;
+            if (home_->run(now_)) {
+                woken_ = true;
+            }
         }
     }
     /// Lets time pass, alarm by alarm.
@@ -58,7 +60,7 @@ private:
     clock::time_point now_{std::chrono::hours(1)};
     clock::time_point due_ = (clock::time_point::max)();
     detail::failover_runtime::home* home_ = nullptr;
-    bool woken_ = false;
+    std::atomic<bool> woken_{false}; ///< also by the thread that writes a spool's file
     int runs_ = 0;
 };
 
