@@ -334,8 +334,8 @@ TEST_CASE("an event that the file cannot store fails alone, and not those writte
     CHECK(one.where.durable());
     CHECK(two.ec == errc::maybe_sent); // Kafka's client has it
     CHECK(three.where.durable());
+    on->unfit = "5"; // nothing is being written
     sent& four = bench.keep("4");
-    on->unfit = "5";
     sent& five = bench.keep("5", "other");
     bench.written();
     CHECK(four.where.durable());
