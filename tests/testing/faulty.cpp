@@ -364,3 +364,49 @@ TEST_CASE("faults strike a transport of the user's as well") {
     CHECK(said[0] == cobus::errc::too_large);
     CHECK_FALSE(said[1]);
 }
+
+TEST_CASE(
+    "partitions that are lost cancel their handlers, and what was not committed comes again") {
+    bus_fixture t;
+    std::vector<std::uint64_t> begun;
+    auto slow = t.bus.on<tick>(
+        "slow", [&](const tick& event, cobus::context& where) -> net::awaitable<void> {
+            begun.push_back(event.number);
+            if (begun.size() == 2) {
+                co_await t.clock().sleep(1h);
+                CHECK_FALSE(where.cancelled());
+            }
+        });
+    t.publish(tick{"a", 1});
+    t.advance(5s); // committed
+    t.publish(tick{"a", 2});
+    t.settle();
+    t.faults.lose_partitions();
+    t.until_idle();
+    CHECK(begun == std::vector<std::uint64_t>{1, 2, 2});
+    CHECK(t.cancelled<tick>("slow").size() == 1);
+    CHECK(t.clock().passed() < 1h);
+}
+
+TEST_CASE("partitions that have to be given up let their handlers end, and nothing comes twice") {
+    bus_fixture t;
+    std::vector<std::uint64_t> begun;
+    std::vector<bool> ending;
+    auto slow = t.bus.on<tick>(
+        "slow", [&](const tick& event, cobus::context& where) -> net::awaitable<void> {
+            begun.push_back(event.number);
+            co_await t.clock().sleep(1s);
+            ending.push_back(where.ending());
+        });
+    t.publish(tick{"a", 1});
+    t.settle();
+    t.faults.rebalance();
+    t.publish(tick{"a", 2});
+    t.until_idle();
+    CHECK(begun == std::vector<std::uint64_t>{1, 2});
+    CHECK(ending == std::vector<bool>{true, false});
+    t.faults.rebalance();
+    t.publish(tick{"a", 3});
+    t.until_idle();
+    CHECK(begun == std::vector<std::uint64_t>{1, 2, 3});
+}

@@ -105,6 +105,15 @@ public:
         return add(rule::kind::commit, std::move(these), code, {});
     }
 
+    // The group.
+
+    /// Each bus loses its partitions, as one that its group threw out: handlers are cancelled, and
+    /// nothing is committed. It joins again at once, and what was not committed comes again.
+    void lose_partitions() { rebalance(true); }
+    /// Each bus has to give its partitions up in order, and joins again: handlers end, or are
+    /// cancelled after `settings::drain_limit`, and what is done is committed.
+    void rebalance() { rebalance(false); }
+
     // The connection.
 
     /// Nothing is sent or arrives until `connect`.
@@ -145,6 +154,14 @@ public:
     [[nodiscard]] auto for_publish(const message& content) -> detail::publish_fault;
     [[nodiscard]] auto for_delivery(const message& content) -> duration;
     [[nodiscard]] auto for_commit() -> std::error_code;
+    [[nodiscard]] auto rebalances() const -> std::size_t {
+        const std::lock_guard lock(shared_->guard);
+        return shared_->rebalances;
+    }
+    [[nodiscard]] auto last_was_loss() const -> bool {
+        const std::lock_guard lock(shared_->guard);
+        return shared_->loss;
+    }
     void keep(std::ptrdiff_t more) {
         const std::lock_guard lock(shared_->guard);
         shared_->holding =
@@ -188,6 +205,8 @@ private:
         std::mt19937_64 random;
         std::size_t struck = 0;
         std::size_t holding = 0;
+        std::size_t rebalances = 0;
+        bool loss = false; ///< the last of them
         bool connected = true;
     };
 
@@ -206,7 +225,21 @@ private:
             shared_->connected = now;
             told = shared_->listeners;
         }
-        for (const auto& each : told) {
+        tell(told);
+    }
+    void rebalance(bool loss) {
+        std::vector<std::weak_ptr<detail::connection_listener>> told;
+        {
+            const std::lock_guard lock(shared_->guard);
+            ++shared_->struck;
+            ++shared_->rebalances;
+            shared_->loss = loss;
+            told = shared_->listeners;
+        }
+        tell(told);
+    }
+    static void tell(const std::vector<std::weak_ptr<detail::connection_listener>>& whom) {
+        for (const auto& each : whom) {
             if (const auto alive = each.lock()) {
                 alive->connection_changed();
             }

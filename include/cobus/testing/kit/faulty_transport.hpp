@@ -5,6 +5,7 @@
 #include "../../transport/transport.hpp"
 #include "../faults.hpp"
 #include "faulty_stream.hpp"
+#include "lossy_stream.hpp"
 #include "relay.hpp"
 
 #include <algorithm>
@@ -75,8 +76,12 @@ public:
         return relays_.withdraw(*inner_, node).has_value();
     }
     [[nodiscard]] auto subscribe(const interest& wanted, waker& ready) -> std::unique_ptr<stream> {
-        return std::make_unique<faulty_stream>(inner_->subscribe(wanted, ready), script_, how_,
-                                               remote_, ready);
+        auto members = std::make_unique<lossy_stream>(
+            [inner = inner_.get(), &ready](const interest& what) {
+                return inner->subscribe(what, ready);
+            },
+            wanted, script_);
+        return std::make_unique<faulty_stream>(std::move(members), script_, how_, remote_, ready);
     }
     [[nodiscard]] auto state() const -> link_state {
         if (script_.connected()) {
