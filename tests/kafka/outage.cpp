@@ -305,7 +305,7 @@ TEST_CASE("a broker killed under policy `wait` costs time and nothing else") {
     CHECK(log.with("is away").size() == 3);
     CHECK(log.with("publishers wait for it").size() == 3);
     CHECK(log.with("answers again").size() == 3);
-    CHECK(log.with("; 0 events stayed in process").size() == 3);
+    CHECK(log.with("stayed in process").empty());
 }
 
 TEST_CASE("under policy `wait`, what the client gave up during a long outage keeps its order") {
