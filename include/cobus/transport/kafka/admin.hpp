@@ -5,8 +5,8 @@
 #include "client.hpp"
 #include "config.hpp"
 #include "handle.hpp"
+#include "topic_requests.hpp"
 
-#include <array>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -74,19 +74,8 @@ public:
 
 private:
     void request(const char* topic) {
-        std::array<char, 512> reason{};
-        constexpr int by_broker = -1; // replicas: the cluster's default
-        const new_topic_ptr made(rd_kafka_NewTopic_new(topic, static_cast<int>(partitions_),
-                                                       by_broker, reason.data(), reason.size()));
-        if (made) {
-            std::array<rd_kafka_NewTopic_t*, 1> all{made.get()};
-            const admin_options_ptr how(
-                rd_kafka_AdminOptions_new(client_->get(), RD_KAFKA_ADMIN_OP_CREATETOPICS));
-            constexpr int limit = 1500; // ms
-            rd_kafka_AdminOptions_set_request_timeout(how.get(), limit, reason.data(),
-                                                      reason.size());
-            rd_kafka_CreateTopics(client_->get(), all.data(), all.size(), how.get(), results_);
-        }
+        constexpr int limit = 1500; // ms
+        (void)request_topic(client_->get(), topic, static_cast<int>(partitions_), limit, results_);
     }
     void one(const char* topic, rd_kafka_resp_err_t code, const char* reason) {
         {
@@ -135,26 +124,10 @@ private:
             if (alive.expired()) { // others wait for the thread
                 return;
             }
-            rd_kafka_conf_t* own = rd_kafka_conf_dup(conf.get());
-            rd_kafka_conf_set(own, "log_level", "0", nullptr, 0);
-            rd_kafka_t* asking = rd_kafka_new(RD_KAFKA_PRODUCER, own, nullptr, 0);
-            if (asking == nullptr) {
-                rd_kafka_conf_destroy(own);
-                return;
-            }
             constexpr int limit = 3000; // ms
-            ask(asking, topic, limit);
-            rd_kafka_destroy(asking);
+            make_topic_by_asking(conf_ptr(rd_kafka_conf_dup(conf.get())), topic, limit);
         });
         learn(topic.c_str());
-    }
-    static void ask(rd_kafka_t* client, const std::string& topic, int limit) {
-        const topic_ptr handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
-        const rd_kafka_metadata_t* found = nullptr;
-        if (handle && rd_kafka_metadata(client, 0, handle.get(), &found, limit) ==
-                          RD_KAFKA_RESP_ERR_NO_ERROR) {
-            rd_kafka_metadata_destroy(found);
-        }
     }
     /// Has the producer look for it now instead of at its next timer.
     void learn(const char* topic) {
@@ -162,7 +135,7 @@ private:
             [client = client_, name = std::string(topic), alive = std::weak_ptr(alive_)] {
                 constexpr int limit = 500; // ms
                 if (!alive.expired()) {
-                    ask(client->get(), name, limit);
+                    (void)ask_for_topic(client->get(), name.c_str(), limit);
                 }
             });
     }

@@ -5,9 +5,9 @@
 #include "client.hpp"
 #include "error.hpp"
 #include "handle.hpp"
+#include "topic_requests.hpp"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -53,11 +53,6 @@ public:
 private:
     using clock = std::chrono::steady_clock;
     enum class presence : unsigned char { here, missing, unknown };
-    struct answer {
-        rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-        int partitions = 0;
-    };
-
     static constexpr int limit_ms = 1000; ///< of one request; others wait for the thread
     static constexpr std::chrono::seconds longest_creation{10};
 
@@ -73,8 +68,8 @@ private:
         return numbers;
     }
     [[nodiscard]] auto look_for(const companion& which, client& of) -> presence {
-        const answer needed = ask(of.get(), *which.of);
-        const answer found = ask(of.get(), *which.topic);
+        const topic_answer needed = ask_for_topic(of.get(), which.of->c_str(), limit_ms);
+        const topic_answer found = ask_for_topic(of.get(), which.topic->c_str(), limit_ms);
         if (passes(needed.code) || passes(found.code)) {
             return presence::unknown;
         }
@@ -94,8 +89,8 @@ private:
         say_missing(which, needed, found, of.watch());
         return presence::missing;
     }
-    static void say_missing(const companion& which, const answer& needed, const answer& found,
-                            cluster_watch& watch) {
+    static void say_missing(const companion& which, const topic_answer& needed,
+                            const topic_answer& found, cluster_watch& watch) {
         std::string line = "topic " + *which.topic + " needs as many partitions as " + *which.of +
                            ", " + std::to_string(needed.partitions) + ", and has " +
                            std::to_string(found.partitions);
@@ -106,56 +101,19 @@ private:
         watch.log(log_level::error,
                   line + ": until the next assignment, long retries become dead letters");
     }
-    [[nodiscard]] static auto ask(rd_kafka_t* client, const std::string& topic) noexcept -> answer {
-        const topic_ptr handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
-        if (!handle) {
-            return {rd_kafka_last_error()};
-        }
-        const rd_kafka_metadata_t* found = nullptr;
-        answer made{rd_kafka_metadata(client, 0, handle.get(), &found, limit_ms)};
-        if (made.code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            if (found->topic_cnt == 1) {
-                made = {found->topics[0].err, found->topics[0].partition_cnt};
-            }
-            rd_kafka_metadata_destroy(found);
-        }
-        return made;
-    }
     static void create(const std::string& topic, int partitions, client& of) {
-        std::array<char, 512> reason{};
-        constexpr int by_broker = -1; // replicas: the cluster's default
-        const new_topic_ptr made(rd_kafka_NewTopic_new(topic.c_str(), partitions, by_broker,
-                                                       reason.data(), reason.size()));
-        if (!made) {
+        const queue_ptr answers(rd_kafka_queue_new(of.get()));
+        if (!request_topic(of.get(), topic.c_str(), partitions, limit_ms, answers.get())) {
             return;
         }
-        const queue_ptr answers(rd_kafka_queue_new(of.get()));
-        const admin_options_ptr how(
-            rd_kafka_AdminOptions_new(of.get(), RD_KAFKA_ADMIN_OP_CREATETOPICS));
-        rd_kafka_AdminOptions_set_request_timeout(how.get(), limit_ms, reason.data(),
-                                                  reason.size());
-        std::array<rd_kafka_NewTopic_t*, 1> all{made.get()};
-        rd_kafka_CreateTopics(of.get(), all.data(), all.size(), how.get(), answers.get());
         const event_ptr answer(rd_kafka_queue_poll(answers.get(), 2 * limit_ms));
         if (!answer || rd_kafka_event_error(answer.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            create_by_asking(topic, of);
+            conf_ptr asking(rd_kafka_conf_dup(rd_kafka_conf(of.get())));
+            rd_kafka_conf_set_events(asking.get(), 0);
+            rd_kafka_conf_set_log_cb(asking.get(), nullptr);
+            rd_kafka_conf_set(asking.get(), "allow.auto.create.topics", "true", nullptr, 0);
+            make_topic_by_asking(std::move(asking), topic, limit_ms);
         }
-    }
-    /// Clusters that make no topics on request, as librdkafka's mock, may make them when somebody
-    /// asks for them who allows it.
-    static void create_by_asking(const std::string& topic, client& of) {
-        rd_kafka_conf_t* conf = rd_kafka_conf_dup(rd_kafka_conf(of.get()));
-        rd_kafka_conf_set_events(conf, 0);
-        rd_kafka_conf_set_log_cb(conf, nullptr);
-        rd_kafka_conf_set(conf, "allow.auto.create.topics", "true", nullptr, 0);
-        rd_kafka_conf_set(conf, "log_level", "0", nullptr, 0);
-        rd_kafka_t* const asking = rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0);
-        if (asking == nullptr) {
-            rd_kafka_conf_destroy(conf);
-            return;
-        }
-        (void)ask(asking, topic);
-        rd_kafka_destroy(asking);
     }
 
     std::vector<companion> wanted_;

@@ -3,7 +3,7 @@
 #include "../../detail/helper_thread.hpp"
 #include "assignment.hpp"
 #include "client.hpp"
-#include "handle.hpp"
+#include "topic_requests.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -115,27 +115,12 @@ private:
         next_ = now + (tries_ < soon ? often : seldom);
         tries_ = (std::min)(tries_ + 1, soon);
         asking_ = helper_thread::run([self = shared_from_this(), of, names = std::move(names)] {
+            constexpr int limit = 1000; // ms
             for (const std::string* each : names) {
-                self->answered(each, there(of->get(), each->c_str()));
+                self->answered(each, ask_for_topic(of->get(), each->c_str(), limit).code);
             }
             self->done();
         });
-    }
-    [[nodiscard]] static auto there(rd_kafka_t* client, const char* name) noexcept
-        -> rd_kafka_resp_err_t {
-        constexpr int limit = 1000; // ms
-        const topic_ptr handle(rd_kafka_topic_new(client, name, nullptr));
-        const rd_kafka_metadata_t* found = nullptr;
-        if (!handle) {
-            return RD_KAFKA_RESP_ERR__INVALID_ARG;
-        }
-        rd_kafka_resp_err_t code = rd_kafka_metadata(client, 0, handle.get(), &found, limit);
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            const bool some = found->topic_cnt == 1;
-            code = some ? found->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-            rd_kafka_metadata_destroy(found);
-        }
-        return code;
     }
     void answered(const std::string* name, rd_kafka_resp_err_t code) noexcept {
         const std::lock_guard lock(guard_);

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "handle.hpp"
+
+#include <librdkafka/rdkafka.h>
+
+#include <array>
+#include <string>
+
+namespace cobus::detail::kafka {
+
+/// What the cluster says of a topic.
+struct topic_answer {
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    int partitions = 0;
+};
+
+/// Asks the cluster, and has the client learn what it hears. Blocks.
+inline auto ask_for_topic(rd_kafka_t* client, const char* topic, int limit_ms) noexcept
+    -> topic_answer {
+    const topic_ptr handle(rd_kafka_topic_new(client, topic, nullptr));
+    if (!handle) {
+        return {rd_kafka_last_error()};
+    }
+    const rd_kafka_metadata_t* found = nullptr;
+    topic_answer made{rd_kafka_metadata(client, 0, handle.get(), &found, limit_ms)};
+    if (made.code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        made.code = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+        if (found->topic_cnt == 1) {
+            made = {found->topics[0].err, found->topics[0].partition_cnt};
+        }
+        rd_kafka_metadata_destroy(found);
+    }
+    return made;
+}
+
+/// Asks by a client of its own, whose settings allow that topics are made: clusters that make none
+/// on request, as librdkafka's mock, may make them then. Blocks.
+inline void make_topic_by_asking(conf_ptr allowing, const std::string& topic, int limit_ms) {
+    rd_kafka_conf_set(allowing.get(), "log_level", "0", nullptr, 0);
+    rd_kafka_t* const asking = rd_kafka_new(RD_KAFKA_PRODUCER, allowing.get(), nullptr, 0);
+    if (asking == nullptr) {
+        return;
+    }
+    (void)allowing.release(); // the client's now
+    (void)ask_for_topic(asking, topic.c_str(), limit_ms);
+    rd_kafka_destroy(asking);
+}
+
+/// Requests a topic; the answer comes to the queue. False: the cluster was not asked.
+inline auto request_topic(rd_kafka_t* client, const char* topic, int partitions, int limit_ms,
+                          rd_kafka_queue_t* answers) -> bool {
+    std::array<char, 512> reason{};
+    constexpr int by_broker = -1; // replicas: the cluster's default
+    const new_topic_ptr made(
+        rd_kafka_NewTopic_new(topic, partitions, by_broker, reason.data(), reason.size()));
+    if (!made) {
+        return false;
+    }
+    const admin_options_ptr how(rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_CREATETOPICS));
+    rd_kafka_AdminOptions_set_request_timeout(how.get(), limit_ms, reason.data(), reason.size());
+    std::array<rd_kafka_NewTopic_t*, 1> all{made.get()};
+    rd_kafka_CreateTopics(client, all.data(), all.size(), how.get(), answers);
+    return true;
+}
+
+} // namespace cobus::detail::kafka
