@@ -2,15 +2,13 @@
 
 #include "faults.hpp"
 #include "order.hpp"
+#include "troubled_bus.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <system_error>
-#include <utility>
 #include <vector>
 
 /// Part H of the conformance suite, of a transport that keeps for what is behind it what is
@@ -27,73 +25,16 @@ namespace cobus::testing::detail {
     return text;
 }
 
-/// A bus that goes on while what is behind it is away, with a reader of its own group.
-class resilient_bus {
-public:
-    explicit resilient_bus(world& w)
-        : world_(&w),
-          seen_(&w.new_journal<seen_note>()),
-          ended_(&w.new_journal<published_note>()),
-          states_(&w.new_journal<state>()) {
-        cobus::settings how = w.settings();
-        how.when_away(policy::deliver_and_spool)
-            .decision_time(std::chrono::milliseconds(1500))
-            .on_state([states = states_](const health& now) { states->add(now.what); });
-        bus_ = w.make_bus(std::move(how));
-        reader_ = bus_->on<note>(handler("reader"), [seen = seen_](const note& event, context& in) {
-            seen->add(seen_note::of(event, in));
-        });
-    }
-    [[nodiscard]] auto operator->() const noexcept -> bus* { return bus_.get(); }
-    [[nodiscard]] auto seen() const -> std::vector<seen_note> { return seen_->all(); }
-    [[nodiscard]] auto states() const -> std::vector<state> { return states_->all(); }
-    [[nodiscard]] auto published() const noexcept -> std::uint64_t { return next_; }
-
-    /// So many more, each answered: whether kept for later, or there.
-    auto publish(std::size_t count) -> net::awaitable<std::size_t> {
-        std::size_t kept = 0;
-        for (std::size_t i = 0; i < count; ++i) {
-            const note event = make_note(std::to_string(next_ % 8), next_);
-            ++next_;
-            const receipt where = co_await bus_->publish(event);
-            kept += where.spooled() ? 1U : 0U;
-        }
-        co_return kept;
-    }
-    /// So many more, nobody waits.
-    void publish_at_once(std::size_t count) {
-        for (std::size_t i = 0; i < count; ++i, ++next_) {
-            ++at_once_;
-            publish_noted(*bus_, make_note(std::to_string(next_ % 8), next_), *ended_);
-        }
-    }
-    auto answered() -> net::awaitable<void> {
-        co_await world_->eventually([this] { return ended_->size() >= at_once_; },
-                                    "the answers of publishes that were under way");
-        for (const published_note& each : ended_->all()) {
-            expect_equal(each.ec, std::error_code(), "a publish that was under way");
-        }
-    }
-    auto all_handled() -> net::awaitable<void> {
-        return world_->eventually([this] { return numbers_of(seen_->all()).size() >= next_; },
-                                  "all events at the publisher's own handler");
-    }
-
-private:
-    world* world_;
-    journal<seen_note>* seen_;
-    journal<published_note>* ended_;
-    journal<state>* states_;
-    std::uint64_t next_ = 0;
-    std::size_t at_once_ = 0;
-    std::unique_ptr<bus> bus_;
-    subscription reader_;
-};
+[[nodiscard]] inline auto resilient(world& w) -> cobus::settings {
+    return w.settings()
+        .when_away(policy::deliver_and_spool)
+        .decision_time(std::chrono::milliseconds(1500));
+}
 
 inline auto c76_publishes_in_an_outage(world& w) -> net::awaitable<void> {
     const std::size_t some = w.choose(300, 60);
     w.notes();
-    resilient_bus here(w);
+    troubled_bus here(w, resilient(w));
     co_await here->start();
     co_await here->until(state::connected);
     const std::size_t before = co_await here.publish(some);
@@ -127,7 +68,7 @@ inline auto c76_publishes_in_an_outage(world& w) -> net::awaitable<void> {
 
 inline auto c77_states(world& w) -> net::awaitable<void> {
     w.notes();
-    resilient_bus here(w);
+    troubled_bus here(w, resilient(w));
     co_await here->start();
     co_await here->until(state::connected);
     co_await here.publish(8);
