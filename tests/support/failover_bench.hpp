@@ -88,6 +88,12 @@ public:
         time.pass(std::chrono::seconds(1));
     }
 
+    /// Begins to stop, with five seconds for it.
+    void stop() {
+        whole->stop(time.now() + std::chrono::seconds(5), stopped);
+        time.settle();
+    }
+
     auto publish(std::string text, policy how = policy::deliver, bool may_wait = true,
                  std::string_view topic = "t", std::string_view key = "k") -> sent& {
         sent& node = all.emplace_back(topic, key, std::move(text), how);

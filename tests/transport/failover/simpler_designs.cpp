@@ -56,26 +56,37 @@ TEST_CASE(
     CHECK(handled_while_nine_is_to_come(deliver_order::in_order).empty());
 }
 
+/// Kafka went away when a handler's event had come from it: the position behind that is to be
+/// committed.
+struct after_a_handler : failover_bench {
+    after_a_handler() {
+        connected();
+        stream = whole->subscribe({"g", {topic}}, ready);
+        from_kafka = kafka->last_stream;
+        away();
+    }
+
+    quiet_waker ready;
+    std::unique_ptr<cobus::stream> stream;
+    cobus::testing::scripted_stream* from_kafka = nullptr;
+    std::vector<cobus::position> handled{{{topic, 0}, 5, {}}};
+    commit asked;
+};
+
 /// A handler's event came from Kafka; what the handler published is only in this process's memory,
 /// because Kafka went away. Then its position is committed, and the process crashes. Returns
 /// whether Kafka brings the event again, so that what was published can come to be again.
 auto comes_again_after_a_crash(bool with_barrier) -> bool {
-    failover_bench bench;
-    bench.connected();
-    quiet_waker ready;
-    const auto stream = bench.whole->subscribe({"g", {topic}}, ready);
-    cobus::testing::scripted_stream* const kafka = bench.kafka->last_stream;
-    bench.away();
+    after_a_handler bench;
     CHECK(bench.publish("output", policy::spool).where.spooled());
-    const std::vector<cobus::position> handled{{{topic, 0}, 5, {}}};
-    commit asked;
     if (with_barrier) {
-        stream->commit(handled, 0, asked);
+        bench.stream->commit(bench.handled, 0, bench.asked);
     } else {
-        kafka->commit(handled, 0, asked); // the simpler design: handled is committed
+        bench.from_kafka->commit(bench.handled, 0,
+                                 bench.asked); // the simpler design: handled is committed
     }
-    CHECK(asked.answers == 1);
-    return kafka->committed.empty();
+    CHECK(bench.asked.answers == 1);
+    return bench.from_kafka->committed.empty();
 }
 
 TEST_CASE("a commit before the outputs: a crash then loses what the handler published for good") {
@@ -85,28 +96,21 @@ TEST_CASE("a commit before the outputs: a crash then loses what the handler publ
 }
 
 TEST_CASE("a commit that was held back is made when Kafka has the outputs, and not before") {
-    failover_bench bench;
-    bench.connected();
-    quiet_waker ready;
-    const auto stream = bench.whole->subscribe({"g", {topic}}, ready);
-    cobus::testing::scripted_stream* const kafka = bench.kafka->last_stream;
-    bench.away();
+    after_a_handler bench;
     bench.publish("output", policy::spool);
-    const std::vector<cobus::position> handled{{{topic, 0}, 5, {}}};
-    commit asked;
-    stream->commit(handled, 0, asked);
+    bench.stream->commit(bench.handled, 0, bench.asked);
     bench.publish("later", policy::spool); // of another handler, perhaps
     bench.back();
     CHECK(bench.to_kafka == names{"output", "later"});
     std::vector<cobus::delivery> room(1);
-    (void)stream->poll(room);
-    CHECK(kafka->committed.empty()); // given to Kafka's client is not yet acknowledged
+    (void)bench.stream->poll(room);
+    CHECK(bench.from_kafka->committed.empty()); // given to Kafka's client is not yet acknowledged
     REQUIRE(bench.kafka->answer_next());
     bench.time.settle();
-    CHECK(ready.wakes > 0);
-    (void)stream->poll(room);
-    REQUIRE(kafka->committed.size() == 1); // "later" came after it was asked for
-    CHECK(kafka->committed[0].offset == 5);
+    CHECK(bench.ready.wakes > 0);
+    (void)bench.stream->poll(room);
+    REQUIRE(bench.from_kafka->committed.size() == 1); // "later" came after it was asked for
+    CHECK(bench.from_kafka->committed[0].offset == 5);
     bench.answer_kafka();
 }
 

@@ -275,8 +275,7 @@ TEST_CASE("a spool in memory is written when the bus stops, and the next process
         bench.written();
         CHECK(on->rows.empty());
         CHECK_FALSE(bench.whole->health().kept.durable);
-        bench.whole->stop(bench.time.now() + 5s, bench.stopped);
-        bench.time.settle();
+        bench.stop();
         bench.written();
         CHECK(bench.stopped.times == 1);
         CHECK(on->rows.size() == 5000);
@@ -310,8 +309,7 @@ TEST_CASE("a stop says when the file could not take all of a spool in memory") {
     bench.away();
     bench.keep("1");
     on->full = true;
-    bench.whole->stop(bench.time.now() + 5s, bench.stopped);
-    bench.time.settle();
+    bench.stop();
     bench.written();
     bench.time.pass(6s);
     bench.written();
@@ -450,8 +448,7 @@ TEST_CASE("stopping does not wait for Kafka when the file has everything") {
     bench.away();
     bench.keep("1");
     bench.written();
-    bench.whole->stop(bench.time.now() + 5s, bench.stopped);
-    bench.time.settle();
+    bench.stop();
     bench.written();
     CHECK(bench.stopped.times == 1);
     CHECK(on->rows.size() == 1);

@@ -52,8 +52,7 @@ public:
             act();
             check_completions();
         }
-        bench_.whole->stop(bench_.time.now() + 5s, bench_.stopped);
-        bench_.time.settle();
+        bench_.stop();
         bench_.memory->answer_all();
         bench_.kafka->answer_all(errc::timed_out);
         bench_.time.pass(5s);
