@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace bench {
 
@@ -20,6 +21,16 @@ struct blob {
 struct keyed_blob {
     std::string key, bytes;
 };
+
+/// A thousand of them, each with a key of its own.
+[[nodiscard]] inline auto keyed_blobs(std::size_t bytes) -> std::vector<keyed_blob> {
+    std::vector<keyed_blob> made(1000);
+    for (std::size_t i = 0; i < made.size(); ++i) {
+        made[i].key = "key-" + std::to_string(1000 + i);
+        made[i].bytes.assign(bytes, 'x');
+    }
+    return made;
+}
 
 /// The bytes as they are; what is read has no key.
 struct blob_codec {

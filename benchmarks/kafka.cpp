@@ -9,6 +9,7 @@
 // CloudEvents in headers. bare=1: without the way that leads on when Kafka is away.
 #include "events.hpp"
 #include "floors/measure.hpp"
+#include "support/publish_all.hpp"
 
 #include <cobus/cobus.hpp>
 #include <cobus/kafka.hpp>
@@ -23,6 +24,7 @@ namespace {
 
 using bench::blob;
 using bench::keyed_blob;
+using bench::publish_all;
 using measure::arguments;
 using measure::now_ns;
 using measure::stopwatch;
@@ -75,43 +77,7 @@ auto make_events(const arguments& args, const blob& /*like*/) -> std::vector<blo
     return {made};
 }
 auto make_events(const arguments& args, const keyed_blob& /*like*/) -> std::vector<keyed_blob> {
-    std::vector<keyed_blob> made(1000);
-    for (std::size_t i = 0; i < made.size(); ++i) {
-        made[i].key = "key-" + std::to_string(1000 + i);
-        made[i].bytes.assign(args.number("bytes", 100), 'x');
-    }
-    return made;
-}
-
-/// One of those that publish at the same time: takes the next until all are taken.
-template <class Event>
-auto publish_some(cobus::bus& bus, const std::vector<Event>& events, std::size_t& left)
-    -> asio::awaitable<void> {
-    while (left != 0) {
-        co_await bus.publish(events[--left % events.size()]);
-    }
-}
-
-/// Publishes `count` events, `window` at the same time.
-template <class Event>
-auto publish_all(cobus::bus& bus, const std::vector<Event>& events, std::size_t count,
-                 std::size_t window) -> asio::awaitable<void> {
-    const auto executor = co_await asio::this_coro::executor;
-    asio::steady_timer all_done(executor, asio::steady_timer::time_point::max());
-    std::size_t left = count, running = std::min(count, window);
-    const auto ended = [&](const std::exception_ptr& problem) {
-        if (problem) {
-            std::rethrow_exception(problem);
-        }
-        if (--running == 0) {
-            all_done.cancel();
-        }
-    };
-    for (std::size_t i = running; i != 0; --i) {
-        asio::co_spawn(executor, publish_some(bus, events, left), ended);
-    }
-    asio::error_code ignored;
-    co_await all_done.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    return bench::keyed_blobs(args.number("bytes", 100));
 }
 
 template <class Event>

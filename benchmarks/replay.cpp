@@ -8,6 +8,7 @@
 #include "events.hpp"
 #include "floors/measure.hpp"
 #include "mock_cluster.hpp"
+#include "support/publish_all.hpp"
 
 #include <cobus/cobus.hpp>
 #include <cobus/kafka.hpp>
@@ -15,7 +16,6 @@
 
 #include <asio.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <filesystem>
@@ -26,6 +26,7 @@
 namespace {
 
 using bench::keyed_blob;
+using bench::publish_all;
 using measure::arguments;
 using measure::stopwatch;
 
@@ -40,11 +41,7 @@ auto job_of(const arguments& args) -> job {
     job what;
     what.messages = args.number("messages", 1'000'000);
     what.window = args.number("window", 10'000);
-    what.events.resize(1000);
-    for (std::size_t i = 0; i < what.events.size(); ++i) {
-        what.events[i].key = "key-" + std::to_string(1000 + i);
-        what.events[i].bytes.assign(args.number("bytes", 100), 'x');
-    }
+    what.events = bench::keyed_blobs(args.number("bytes", 100));
     const std::string spool = args.text("spool", "memory");
     if (spool != "memory") {
         what.file = args.text("folder", ".") + "/replay.spool.db";
@@ -65,65 +62,34 @@ auto settings_of(const job& what, const std::string& brokers) -> cobus::settings
     return made;
 }
 
-auto publish_some(cobus::bus& bus, const job& what, std::size_t& left) -> asio::awaitable<void> {
-    while (left != 0) {
-        co_await bus.publish(what.events[--left % what.events.size()]);
-    }
-}
-
-/// Publishes them all, a window of them at the same time.
-auto publish_all(cobus::bus& bus, const job& what, std::size_t count) -> asio::awaitable<void> {
-    const auto executor = co_await asio::this_coro::executor;
-    asio::steady_timer all_done(executor, asio::steady_timer::time_point::max());
-    std::size_t left = count;
-    std::size_t running = std::min(count, what.window);
-    const auto ended = [&](const std::exception_ptr& problem) {
-        if (problem) {
-            std::rethrow_exception(problem);
-        }
-        if (--running == 0) {
-            all_done.cancel();
-        }
-    };
-    for (std::size_t i = running; i != 0; --i) {
-        asio::co_spawn(executor, publish_some(bus, what, left), ended);
-    }
-    asio::error_code ignored;
-    co_await all_done.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+/// What was done since `of` began, under a name: how many a second, and the CPU µs of each.
+void note(measure::report& to, const std::string& name, std::size_t count, const stopwatch& of) {
+    const double events = static_cast<double>(count);
+    const double wall = of.wall();
+    to.add(name, events / wall).add(name + "_cpu", of.cpu() * 1e6 / events);
 }
 
 auto measure_all(cobus::bus& bus, const job& what, cobus::test::mock_cluster& kafka)
     -> asio::awaitable<void> {
     co_await bus.start();
-    co_await publish_all(bus, what, what.messages / 10 + 1);
+    co_await publish_all(bus, what.events, what.messages / 10 + 1, what.window);
+    measure::report all;
     const stopwatch plain;
-    co_await publish_all(bus, what, what.messages);
-    const double plain_wall = plain.wall();
-    const double plain_cpu = plain.cpu();
+    co_await publish_all(bus, what.events, what.messages, what.window);
+    note(all, "plain", what.messages, plain);
     kafka.down();
     co_await bus.until(cobus::state::degraded);
     const stopwatch kept;
-    co_await publish_all(bus, what, what.messages);
-    const double kept_wall = kept.wall();
-    const double kept_cpu = kept.cpu();
+    co_await publish_all(bus, what.events, what.messages, what.window);
+    note(all, "kept", what.messages, kept);
     kafka.up();
     co_await bus.until(cobus::state::recovering);
     const stopwatch replay;
     co_await bus.until(cobus::state::connected);
-    const double wall = replay.wall();
-    const double cpu = replay.cpu();
+    note(all, "replay", what.messages, replay);
     rusage used{};
     getrusage(RUSAGE_SELF, &used);
-    const auto count = static_cast<double>(what.messages);
-    measure::report()
-        .add("plain", count / plain_wall)
-        .add("plain_cpu", plain_cpu * 1e6 / count)
-        .add("kept", count / kept_wall)
-        .add("kept_cpu", kept_cpu * 1e6 / count)
-        .add("replay", count / wall)
-        .add("replay_cpu", cpu * 1e6 / count)
-        .add("peak", static_cast<double>(used.ru_maxrss) / 1024)
-        .print();
+    all.add("peak", static_cast<double>(used.ru_maxrss) / 1024).print();
     co_await bus.stop();
 }
 
