@@ -11,6 +11,13 @@
 
 namespace cobus::detail::kafka {
 
+/// The last whole second up to `due`, for what need not be exact: all such alarms of a machine ring
+/// together and wake it once.
+[[nodiscard]] constexpr auto on_the_second(std::chrono::steady_clock::time_point due) noexcept
+    -> std::chrono::steady_clock::time_point {
+    return std::chrono::floor<std::chrono::seconds>(due);
+}
+
 /// Wakes somebody at a time. The timer itself belongs to its own pending wait, so that neither this
 /// object nor its owner reaches into a context that is gone. Thread-safe.
 class alarm : public std::enable_shared_from_this<alarm> {

@@ -55,7 +55,7 @@ public:
         queue_.reset(rd_kafka_queue_get_consumer(client_->get()));
         rd_kafka_queue_cb_event_enable(queue_.get(), &on_event, &gate_);
         subscribe_to(wanted);
-        keep_alive_->set(clock::now() + keep_alive_interval);
+        keep_alive_->set(on_the_second(clock::now() + keep_alive_interval));
     }
     ~consumer_stream() override { abandon(); }
 
@@ -174,7 +174,7 @@ private:
         const auto now = clock::now();
         const bool tick = now >= next_tick_;
         if (tick) {
-            next_tick_ = now + keep_alive_interval;
+            next_tick_ = on_the_second(now + keep_alive_interval);
             keep_alive_->set(next_tick_);
         }
         if ((tick || search_->has_news()) && closing_ == nullptr &&

@@ -95,7 +95,7 @@ private:
             asking_since_.reset();
         }
         if (now >= look_at_) {
-            look_at_ = now + look_every;
+            look_at_ = on_the_second(now + look_every);
             if (!asking_since_ && watch_->up() && !watch_->answers(watch_on, now)) {
                 asking_since_ = now;
             }
