@@ -6,6 +6,7 @@ DECISION_TIME, SESSION_TIMEOUT = 3.0, 6.0  # seconds, of the peers
 AFTERMATH = 5_000_000  # microseconds in which a fault is still seen
 RECOVERY = 3_000_000   # microseconds after a fault that count as the way back
 LEAST = 20             # in each cell of a long run
+SHARE = 0.75           # of the cells that came about, states told apart: rare ones stay rare
 
 
 def observed(run, fault):
@@ -89,3 +90,25 @@ def print_coverage(run):
         print(f"{operation + ', ' + state:40}" + "".join(f"{count or '.':>13}" for count in counts))
     few = sum(0 < count < LEAST for count in cells.values())
     print(f"cells with less than {LEAST}: {few} of {len(cells)}")
+
+
+def missing_cells(run):
+    """Which operation was seldom under way during which kind of fault, in all states together; a
+    long run has to have all. In process nothing is handled while Kafka is there, as for most of a
+    leader's move, so that this is asked for all kinds together."""
+    cells, counts, inside = cells_of(run), Counter(), 0
+    for (operation, _, kind), count in cells.items():
+        counts[operation, kind] += count
+        if operation == "handle in process" and kind != "none":
+            inside += count
+    operations = {"publish " + peer.policy for peer in run.publishers()} | {"handle from Kafka"}
+    kinds = {fault["kind"] for fault in run.faults} | {"none", "recovery"}
+    missing = [f"{operation}, {kind}: {counts[operation, kind]}"
+               for operation in sorted(operations) for kind in sorted(kinds)
+               if counts[operation, kind] < LEAST]
+    if inside < LEAST and any(peer.policy.startswith("deliver") for peer in run.publishers()):
+        missing.append(f"handle in process: {inside}")
+    enough = sum(count >= LEAST for count in cells.values())
+    if enough < SHARE * len(cells):
+        missing.append(f"operation, state and fault: {enough} of {len(cells)} cells have {LEAST}")
+    return missing

@@ -4,6 +4,7 @@ import random
 import signal
 import threading
 import time
+from dataclasses import dataclass
 
 from cluster import BROKERS
 
@@ -34,6 +35,20 @@ class Deck:
         return self.left.pop()
 
 
+@dataclass
+class Drawn:
+    """All about a fault that is drawn, before it begins: who comes first makes no difference."""
+    kind: str
+    length: float
+    broker: int
+    percent: int  # of packets that are lost
+    kilobits: int  # in a second that still pass
+    publisher: float  # 0 to 1, of those that there are
+
+    def one_of(self, names):
+        return names[int(self.publisher * len(names))]
+
+
 class Faults:
     """Runs faults one after the other, some of them at the same time as another."""
 
@@ -49,26 +64,33 @@ class Faults:
         self.publisher_busy = threading.Lock()
         self.writing = threading.Lock()
         self.count = 0
+        self.problems = []  # faults that could not be done
 
     def length(self):
         at = (self.steps.draw() + self.random.random()) / 20
         return SHORTEST * (LONGEST / SHORTEST) ** at
 
+    def draw(self):
+        return Drawn(self.kinds.draw(), self.length(), self.random.choice(BROKERS),
+                     self.random.randint(20, 70), self.random.choice((16, 32, 64)),
+                     self.random.random())
+
     def run(self, more):
         """Until `more` says no."""
         last = None
         while more():
-            kind, length = self.kinds.draw(), self.length()
+            drawn = self.draw()
             overlaps = last is not None and self.random.random() < OVERLAPPING
+            pause, head_start = self.random.uniform(0.3, 1.5), self.random.uniform(0.1, 2)
             if last is not None and not overlaps:
                 last.join()
                 self.calm()
-                time.sleep(self.random.uniform(0.3, 1.5))
+                time.sleep(pause)
             elif last is not None:
-                last.join(self.random.uniform(0.1, 2))
+                last.join(head_start)
             overlaps = overlaps and last is not None
             before, last = last, threading.Thread(
-                target=self._one, args=(kind, length, overlaps), daemon=True)
+                target=self._one, args=(drawn, overlaps), daemon=True)
             last.start()
             if before is not None and before.is_alive():
                 before.join()
@@ -80,67 +102,69 @@ class Faults:
             return self.network_busy
         return self.brokers_busy if kind in NEEDS_BROKERS else self.publisher_busy
 
-    def _one(self, kind, length, overlaps):
-        with self._lock_of(kind):
+    def _one(self, drawn, overlaps):
+        with self._lock_of(drawn.kind):
             self.count += 1
-            one = self.random.choice(BROKERS)
             begin = now_us()
-            what = getattr(self, "_" + kind.replace(" ", "_"))
-            what(one, length)
-            fault = {"kind": kind, "broker": one if kind.endswith(" one") else None,
-                     "wanted": round(length, 3), "begin": begin, "end": now_us(),
+            try:
+                getattr(self, "_" + drawn.kind.replace(" ", "_"))(drawn)
+            except Exception as failed:  # pylint: disable=broad-except
+                self.problems.append(f"{drawn.kind} could not be done: {failed!r}")
+            fault = {"kind": drawn.kind,
+                     "broker": drawn.broker if drawn.kind.endswith(" one") else None,
+                     "wanted": round(drawn.length, 3), "begin": begin, "end": now_us(),
                      "overlaps": overlaps}
             with self.writing:
                 self.file.write(json.dumps(fault) + "\n")
                 self.file.flush()
 
-    def _kill_one(self, one, length):
-        self.cluster.end([one], signal.SIGKILL)
-        time.sleep(length)
-        self.cluster.start([one])
+    def _kill_one(self, drawn):
+        self.cluster.end([drawn.broker], signal.SIGKILL)
+        time.sleep(drawn.length)
+        self.cluster.start([drawn.broker])
 
-    def _kill_all(self, _, length):
+    def _kill_all(self, drawn):
         self.cluster.end(BROKERS, signal.SIGKILL)
-        time.sleep(length)
+        time.sleep(drawn.length)
         self.cluster.start()
 
-    def _restart_cluster(self, _, length):
+    def _restart_cluster(self, drawn):
         self.cluster.end(BROKERS, signal.SIGTERM)
-        time.sleep(min(length, 5))
+        time.sleep(min(drawn.length, 5))
         self.cluster.start()
 
-    def _freeze_one(self, one, length):
-        self._freeze([one], length)
+    def _freeze_one(self, drawn):
+        self._freeze([drawn.broker], drawn.length)
 
-    def _freeze_all(self, _, length):
-        self._freeze(BROKERS, length)
+    def _freeze_all(self, drawn):
+        self._freeze(BROKERS, drawn.length)
 
     def _freeze(self, brokers, length):
         self.cluster.signal(brokers, signal.SIGSTOP)
         time.sleep(length)
         self.cluster.signal(brokers, signal.SIGCONT)
 
-    def _drop_one(self, one, length):
-        self._drop([one], length, 100)
+    def _drop_one(self, drawn):
+        self._drop([drawn.broker], drawn.length, 100)
 
-    def _drop_all(self, _, length):
-        self._drop(BROKERS, length, 100)
+    def _drop_all(self, drawn):
+        self._drop(BROKERS, drawn.length, 100)
 
-    def _loss(self, _, length):
-        self._drop(BROKERS, length, self.random.randint(20, 70))
+    def _loss(self, drawn):
+        self._drop(BROKERS, drawn.length, drawn.percent)
 
     def _drop(self, brokers, length, percent):
         self.network.drop("fault", self.cluster.client_ports(brokers), percent)
         time.sleep(length)
         self.network.clear("fault")
 
-    def _delay(self, _, length):
-        self.network.narrow(self.cluster.client_ports(), self.random.choice((16, 32, 64)))
-        time.sleep(length)
+    def _delay(self, drawn):
+        self.network.narrow(self.cluster.client_ports(), drawn.kilobits)
+        time.sleep(drawn.length)
         self.network.widen()
 
-    def _leader_moved(self, _one, _length):
+    def _leader_moved(self, _drawn):
         self.cluster.move_leaders()
 
-    def _kill_publisher(self, _, length):
-        self.kill_publisher(length)
+    def _kill_publisher(self, drawn):
+        self.kill_publisher(drawn)

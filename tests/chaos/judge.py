@@ -3,15 +3,19 @@
 topic as another client read it.
 
     judge.py FOLDER     prints figures, coverage and the verdict; ends with 1 when something is wrong
+    judge.py FOLDER --long   asks for the coverage of a long run, too
 """
 import sys
 from collections import Counter, defaultdict
 
-from coverage import print_coverage, print_faults
+from coverage import missing_cells, observed, print_coverage, print_faults
 from records import by, read_run
 
 WAYS_TO_KAFKA = ("kafka", "spool")
 LATE = 4_000_000  # microseconds; told and not judged, because brokers and others share the cores
+
+
+OBSERVED = 0.75  # of the faults, at least: a short one may hit nobody
 
 
 class Verdict:
@@ -29,6 +33,7 @@ class Verdict:
 
 def judge(run):
     verdict = Verdict()
+    check_run(run, verdict)
     check_answers(run, verdict)
     check_topic(run, verdict)
     check_log_order(run, verdict)
@@ -36,6 +41,27 @@ def judge(run):
     check_handler_order(run, verdict)
     check_one_at_a_time(run, verdict)
     return verdict
+
+
+def check_run(run, verdict):
+    """The processes did what they were asked to, and left nothing behind."""
+    for problem in run.problems:
+        verdict.add("the run", problem)
+    for spool, rows in run.left.items():
+        if rows:
+            verdict.add("rows left in a spool", f"{spool}: {rows}")
+
+
+def check_faults(run, verdict):
+    """A run without faults, or with such as nobody noticed, shows nothing."""
+    seen = sum(observed(run, fault) for fault in run.faults)
+    if seen == 0 or seen < OBSERVED * len(run.faults):
+        verdict.add("too few faults observed", f"{seen} of {len(run.faults)}")
+
+
+def check_coverage(run, verdict):
+    for cell in missing_cells(run):
+        verdict.add("too seldom under a fault", cell)
 
 
 def last_of_killed(peer, attempt):
@@ -251,6 +277,9 @@ def main():
     print_faults(run)
     print_coverage(run)
     verdict = judge(run)
+    check_faults(run, verdict)
+    if "--long" in sys.argv[2:]:
+        check_coverage(run, verdict)
     for name, examples in verdict.wrong.items():
         print(f"WRONG: {name}: {len(examples)}, such as {'; '.join(map(str, examples[:5]))}")
     print("verdict: " + ("WRONG" if verdict.wrong else "nothing lost, nothing out of order"))

@@ -3,16 +3,20 @@
 shows that the judge names that one."""
 import io
 import json
+import random
 import sys
 import tempfile
 import unittest
 from contextlib import redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from coverage import cells_of, observed, print_coverage, print_faults  # noqa: E402
-from judge import judge, print_figures  # noqa: E402
+from coverage import cells_of, missing_cells, observed  # noqa: E402
+from coverage import print_coverage, print_faults  # noqa: E402
+from faults import Deck, Faults, KINDS  # noqa: E402
+from judge import Verdict, check_faults, judge, main, print_figures  # noqa: E402
 from records import read_run  # noqa: E402
 
 KEYS = ("ada", "bob")
@@ -28,6 +32,7 @@ class Forged:
         self.logs = {"p1": ["start 1 0", "s 0 connected -"], "p2": ["start 1 0", "s 0 connected -"],
                      "c1": ["s 0 connected -"]}
         self.topic, self.handled, self.refused = [], [], []
+        self.problems, self.left = [], [{"spool": "p1.spool", "rows": 0}]
         self.faults = [{"kind": "drop all", "begin": 4 * SECOND, "end": 8 * SECOND,
                         "overlaps": False}]
         self.time = 0
@@ -90,20 +95,24 @@ class Forged:
 
     def read(self):
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            peers = {"p1": {"policy": "deliver_and_spool", "group": "site"},
-                     "p2": {"policy": "wait", "group": "site"},
-                     "c1": {"policy": "wait", "group": "audit"}}
-            groups = {"site": HANDLERS, "audit": HANDLERS}
-            (folder / "peers.json").write_text(json.dumps({"peers": peers, "groups": groups}))
-            files = {f"{peer}.log": lines for peer, lines in self.logs.items()}
-            files["handled.log"] = self.handled
-            files["topic.jsonl"] = [json.dumps(m) for m in self.topic]
-            files["refused.jsonl"] = [json.dumps(row) for row in self.refused]
-            files["faults.jsonl"] = [json.dumps(fault) for fault in self.faults]
-            for file, lines in files.items():
-                (folder / file).write_text("".join(line + "\n" for line in lines))
-            return read_run(folder)
+            self.write(Path(name))
+            return read_run(name)
+
+    def write(self, folder):
+        peers = {"p1": {"policy": "deliver_and_spool", "group": "site"},
+                 "p2": {"policy": "wait", "group": "site"},
+                 "c1": {"policy": "wait", "group": "audit"}}
+        groups = {"site": HANDLERS, "audit": HANDLERS}
+        (folder / "peers.json").write_text(json.dumps({"peers": peers, "groups": groups}))
+        files = {f"{peer}.log": lines for peer, lines in self.logs.items()}
+        files["handled.log"] = self.handled
+        files["topic.jsonl"] = [json.dumps(m) for m in self.topic]
+        files["refused.jsonl"] = [json.dumps(row) for row in self.refused]
+        files["left.jsonl"] = [json.dumps(row) for row in self.left]
+        files["problems.jsonl"] = [json.dumps(problem) for problem in self.problems]
+        files["faults.jsonl"] = [json.dumps(fault) for fault in self.faults]
+        for file, lines in files.items():
+            (folder / file).write_text("".join(line + "\n" for line in lines))
 
     def wrong(self):
         return judge(self.read()).names()
@@ -239,6 +248,88 @@ class TheJudge(unittest.TestCase):
         self.finds("handled what nobody published")
 
 
+    def test_finds_what_the_run_itself_saw_going_wrong(self):
+        self.run_.problems.append("publisher-1 does not stop")
+        self.finds("the run")
+
+    def test_finds_rows_that_are_left_in_a_spool(self):
+        self.run_.left[0]["rows"] = 1
+        self.finds("rows left in a spool")
+
+
+class TheEnd(unittest.TestCase):
+    """What `judge.py` says to who started it."""
+
+    def setUp(self):
+        self.run_ = Forged()
+        self.run_.logs["p1"].append(f"s {5 * SECOND} degraded away")
+
+    def ends_with(self, status, *more):
+        with tempfile.TemporaryDirectory() as name:
+            self.run_.write(Path(name))
+            with mock.patch.object(sys, "argv", ["judge.py", name, *more]), \
+                    redirect_stdout(io.StringIO()) as out:
+                self.assertEqual(main(), status, out.getvalue())
+            return out.getvalue()
+
+    def test_is_well_where_nothing_is_wrong(self):
+        self.assertNotIn("WRONG", self.ends_with(0))
+
+    def test_is_wrong_without_any_fault(self):
+        self.run_.faults = []
+        self.assertIn("too few faults observed", self.ends_with(1))
+
+    def test_is_wrong_where_nobody_noticed_the_faults(self):
+        self.run_.logs["p1"].pop()
+        self.assertIn("too few faults observed", self.ends_with(1))
+
+    def test_is_wrong_where_rows_are_left(self):
+        self.run_.left[0]["rows"] = 3
+        self.assertIn("p1.spool: 3", self.ends_with(1))
+
+    def test_is_wrong_where_the_run_saw_something(self):
+        self.run_.problems.append("handled 3 of 4 two minutes after")
+        self.assertIn("handled 3 of 4", self.ends_with(1))
+
+    def test_is_wrong_for_a_long_run_that_covered_little(self):
+        self.assertIn("too seldom under a fault", self.ends_with(1, "--long"))
+
+    def test_takes_three_of_four_faults_that_were_noticed(self):
+        late = {**self.run_.faults[0], "begin": 100 * SECOND, "end": 101 * SECOND}
+        for others, wrong in ((2, False), (1, True)):
+            forged = Forged()
+            forged.logs["p1"].append(f"s {5 * SECOND} degraded away")
+            forged.faults = forged.faults * (others + 1) + [late]
+            verdict = Verdict()
+            check_faults(forged.read(), verdict)
+            self.assertEqual(bool(verdict.names()), wrong)
+
+
+class TheFaults(unittest.TestCase):
+    @staticmethod
+    def some(seed):
+        faults = Faults(seed, None, object(), None, None, None)
+        return [faults.draw() for _ in range(len(KINDS))]
+
+    def test_are_all_drawn_from_the_seed(self):
+        random.seed(1)
+        first = self.some(5)
+        random.seed(2)
+        self.assertEqual(first, self.some(5))
+        self.assertNotEqual(first, self.some(6))
+
+    def test_have_one_of_each_card_before_the_deck_is_used_up(self):
+        self.assertEqual(sorted(one.kind for one in self.some(5)), sorted(KINDS))
+        deck = Deck("abc", random.Random(1))
+        self.assertEqual(sorted(deck.draw() for _ in range(6)), list("aabbcc"))
+
+    def test_that_cannot_be_done_are_problems(self):
+        faults = Faults(5, None, object(), None, None, io.StringIO())
+        drawn = next(one for one in self.some(5) if one.kind == "kill publisher")
+        faults._one(drawn, False)  # there is nobody to kill
+        self.assertIn("kill publisher could not be done", faults.problems[0])
+
+
 class TheFigures(unittest.TestCase):
     def test_count_a_fault_only_if_it_was_observed(self):
         forged = Forged()
@@ -262,6 +353,18 @@ class TheFigures(unittest.TestCase):
         self.assertEqual(cells["publish wait", "connected", "recovery"], 1)
         self.assertEqual(sum(count for cell, count in cells.items() if cell[0] == "publish wait"),
                          12)
+
+    def test_name_what_was_seldom_under_way_during_a_fault(self):
+        run = Forged().read()
+        self.assertIn("publish wait, drop all: 3", missing_cells(run))
+        run = Forged()
+        run.faults[0]["end"] = 1000 * SECOND
+        for sequence in range(13, 60):
+            for publisher in ("p1", "p2"):
+                run.event(publisher, sequence)
+        missing = missing_cells(run.read())
+        self.assertNotIn("publish wait, drop all", "; ".join(missing))
+        self.assertIn("publish wait, recovery: 0", missing)
 
     def test_are_printed(self):
         run = Forged().read()

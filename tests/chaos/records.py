@@ -5,6 +5,8 @@ handled.log     what all handlers wrote, b at the beginning, e at a good end, c 
                 b|e|c GROUP HANDLER PUBLISHER SEQUENCE KEY ID IN_PROCESS PEER TIME
 topic.jsonl     the topic as another client read it, see tests/kafka/confluent.py
 refused.jsonl   what a spool keeps because Kafka will never take it: {"publisher", "sequence"}
+left.jsonl      how many rows each spool in a file has at the end: {"spool", "rows"}
+problems.jsonl  what the run itself saw going wrong, each a text
 faults.jsonl    what was done to whom, and when
 """
 import json
@@ -89,6 +91,8 @@ class Run:
     handled: list = field(default_factory=list)
     refused: set = field(default_factory=set)
     faults: list = field(default_factory=list)
+    left: dict = field(default_factory=dict)  # spool → its rows
+    problems: list = field(default_factory=list)
     groups: dict = field(default_factory=dict)  # group → its handlers
 
     def publishers(self):
@@ -162,12 +166,14 @@ def read_run(folder):
         read_peer(peer, whole_lines(folder / f"{name}.log"))
     run.handled = [parse_handled(line) for line in whole_lines(folder / "handled.log")]
     run.copies = list(read_copies(whole_lines(folder / "topic.jsonl")))
-    if (folder / "refused.jsonl").exists():
-        for line in whole_lines(folder / "refused.jsonl"):
-            row = json.loads(line)
-            run.refused.add((row["publisher"], row["sequence"]))
-    if (folder / "faults.jsonl").exists():
-        run.faults = [json.loads(line) for line in whole_lines(folder / "faults.jsonl")]
+    for line in whole_lines(folder / "refused.jsonl"):
+        row = json.loads(line)
+        run.refused.add((row["publisher"], row["sequence"]))
+    run.faults = [json.loads(line) for line in whole_lines(folder / "faults.jsonl")]
+    for line in whole_lines(folder / "left.jsonl"):
+        row = json.loads(line)
+        run.left[row["spool"]] = row["rows"]
+    run.problems = [json.loads(line) for line in whole_lines(folder / "problems.jsonl")]
     return run
 
 
