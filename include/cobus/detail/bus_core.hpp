@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../dispatch/admit.hpp"
 #include "../dispatch/dispatcher.hpp"
 #include "../settings.hpp"
 #include "alarm.hpp"

@@ -35,6 +35,8 @@ public:
             due_ = now + pace_.commit_interval;
         }
     }
+    /// So many more of a partition of which one has just finished.
+    void finished_more(std::size_t count) noexcept { finished_ += count; }
     [[nodiscard]] auto due() const noexcept -> clock::time_point {
         return finished_ > 0 && !running_ ? due_ : (clock::time_point::max)();
     }

@@ -154,8 +154,18 @@ public:
     }
 
 private:
+    class volley_end {
+    public:
+        explicit volley_end(dispatcher& of) noexcept : of_(&of) {}
+        volley_end(const volley_end&) = delete;
+        auto operator=(const volley_end&) -> volley_end& = delete;
+        ~volley_end() { of_->end_volley(); }
+
+    private:
+        dispatcher* of_;
+    };
     enum class phase : unsigned char { open, draining, closing, closed };
-    static constexpr std::size_t batch = 64;
+    static constexpr std::size_t batch = volley::most;
     static constexpr int polls_per_run = 4;
 
     auto poll() -> bool {
@@ -169,8 +179,13 @@ private:
             }
             if (got.what == signal::messages) {
                 const auto of = partitions_.find_all(std::span(room_).first(got.count));
-                for (std::size_t j = 0; j < got.count; ++j) {
-                    admit(room_[j], of[j]);
+                for (std::size_t j = 0; j < got.count;) {
+                    if (const std::size_t together = admit_together(j, of); together > 0) {
+                        j += together;
+                    } else {
+                        admit(room_[j], of[j]);
+                        ++j;
+                    }
                 }
                 runner_.run_ready();
                 give_back();
@@ -216,66 +231,31 @@ private:
         }
     }
 
-    void admit(const delivery& from, partition_state* partition) {
-        if (partition == nullptr || partition->leaving) {
-            back_.push_back(from);
-            return;
+    void admit(const delivery& from, partition_state* partition);
+    void admit_waiting(const delivery& from, partition_state& at, watermark::ticket ticket);
+    [[nodiscard]] auto admit_together(std::size_t first, std::span<partition_state* const> of)
+        -> std::size_t;
+    [[nodiscard]] static auto is_plain(const delivery& from, const partition_state* at) -> bool;
+    void end_volley() noexcept;
+    /// So that ending needs no memory.
+    void reserve_back(std::size_t more) {
+        const std::size_t needed = back_.size() + records_ + more;
+        if (needed > back_.capacity()) {
+            back_.reserve(2 * needed + batch);
         }
-        if (back_.size() + records_ >= back_.capacity()) { // so that ending needs no memory
-            back_.reserve(2 * (back_.size() + records_) + batch);
-        }
-        const watermark::ticket ticket = partition->mark.begin(from.offset);
-        if (retry_topics::is_retry(*partition)) {
-            admit_waiting(from, *partition, ticket);
-            return;
-        }
-        const match_table::handlers& wanted = matches_.find(*from.content, *host_);
-        if (wanted.empty() || partition->before.contains(from.offset)) { // not ours, or done before
-            finish(*partition, ticket, *from.content, true);
-            back_.push_back(from);
-            return;
-        }
-        record* item = make_record(wanted.size(), from, *partition, ticket);
-        partition->link(*item);
-        ++records_;
-        if (partition->in_flight >= limits_.partition) {
-            hold(*partition);
-        }
-        runner_.begin(*item, wanted);
     }
-
-    /// From a retry partition: a message that waits to be handled as one of the partition that it
-    /// comes from.
-    void admit_waiting(const delivery& from, partition_state& at, watermark::ticket ticket) {
-        retry_topics& retries = runner_.retries();
-        std::optional<retry_tag> tag;
-        if (retries.is_barrier(from, at)) {
-            host_->wake();
-        } else if (state_ == phase::open && !at.before.contains(from.offset)) {
-            tag = retries.read(from, at);
-        }
-        const topic_partition& main = at.lot->main->where;
-        registration* const handler = tag ? matches_.named(tag->handler, main.topic) : nullptr;
-        if (handler == nullptr) {
-            if (tag) {
-                host_->log(log_level::warning, nobody_waits(*at.where.topic, *tag));
-            }
-            finish(at, ticket, *from.content, true);
-            back_.push_back(from);
-            return;
-        }
-        record* item = make_record(1, from, at, ticket);
-        as_its_origin(*item, main, tag->origin);
-        at.link(*item);
+    void keep(record& item, std::size_t most) noexcept {
+        item.partition->link(item);
         ++records_;
-        if (at.in_flight >= limits_.retries) {
-            hold(at);
+        if (item.partition->in_flight >= most) {
+            hold(*item.partition);
         }
-        expect(*item, 0, *handler);
-        retries.add(*item, *tag);
     }
 
     void finished(record& item) override {
+        if (item.together) {
+            return; // `end_volley` sees it
+        }
         partition_state& partition = *item.partition;
         if (!item.abandoned && !partition.gone) {
             finish(partition, item.ticket, *item.from.content, !item.failed);
@@ -295,7 +275,7 @@ private:
         hold(*item.partition);
     }
     void may_go_on(partition_state& which) override { loosen(which); }
-    void hold(partition_state& partition) {
+    void hold(partition_state& partition) noexcept {
         if (!partition.held && stream_ != nullptr) {
             partition.held = true;
             stream_->hold(partition.where, true);
@@ -387,6 +367,7 @@ private:
     departures departures_{*host_, partitions_, commits_, runner_};
     std::array<delivery, batch> room_;
     std::vector<delivery> back_;
+    volley volley_;
     clock::time_point now_{};
     clock::time_point deadline_{};
     operation closing_;

@@ -76,6 +76,7 @@ inline void keep_lane(job& work) {
     if (work.in_lane) {
         return;
     }
+    work.of->kept_lane = true;
     work.lane = lane_of(work);
     if (in_batches(*work.handler)) {
         work.in_lane = true; // as its gate knows

@@ -177,6 +177,8 @@ struct record {
     std::size_t unfinished = 0; ///< of them
     bool abandoned = false;     ///< its partition went elsewhere, or the bus stops
     bool failed = false;        ///< some handler ended without `done` or `skip`
+    bool together = false;      ///< of a volley that is being run, which tells its end
+    bool kept_lane = false;     ///< some job of it: it was suspended, or failed
     record* previous = nullptr; ///< in its partition
     record* next = nullptr;
     std::unique_ptr<retry_visit> visit; ///< null unless it waited in a retry topic
@@ -192,18 +194,22 @@ static_assert(sizeof(record) % alignof(job) == 0);
 [[nodiscard]] inline auto job_of(record& item, std::size_t index) noexcept -> job& {
     return *std::launder(reinterpret_cast<job*>(&item + 1) + index); // NOLINT: where they lie
 }
-[[nodiscard]] inline auto make_record(std::size_t handlers, const delivery& from,
-                                      partition_state& partition, watermark::ticket ticket)
-    -> record* {
+[[nodiscard]] inline auto make_record(std::size_t handlers) -> record* {
     void* block = pool::allocate(sizeof(record) + handlers * sizeof(job));
     auto* item = ::new (block) record;
-    item->from = from;
-    item->partition = &partition;
-    item->ticket = ticket;
     item->handlers = item->unfinished = handlers;
     for (std::size_t i = 0; i < handlers; ++i) {
         ::new (static_cast<void*>(reinterpret_cast<job*>(item + 1) + i)) job; // NOLINT: as above
     }
+    return item;
+}
+[[nodiscard]] inline auto make_record(std::size_t handlers, const delivery& from,
+                                      partition_state& partition, watermark::ticket ticket)
+    -> record* {
+    record* item = make_record(handlers);
+    item->from = from;
+    item->partition = &partition;
+    item->ticket = ticket;
     return item;
 }
 inline void erase(record& item) noexcept {

@@ -52,6 +52,11 @@ public:
         const handlers& all = of_type(content);
         return content.headers().empty() ? all : chosen(all, content, host);
     }
+    /// Whether `find` would say the same as for the message before, and that was asked by its
+    /// contract.
+    [[nodiscard]] auto as_before(const message& content) const noexcept -> bool {
+        return content.headers().empty() && same_type(content, content.contract());
+    }
 
 private:
     static constexpr std::size_t most_known = 65536;
@@ -102,16 +107,17 @@ private:
                      });
         return chosen_;
     }
+    /// The usual case: as the message before. Comparing addresses spares comparing texts.
+    [[nodiscard]] auto same_type(const message& content, const contract_info* typed) const noexcept
+        -> bool {
+        return typed != nullptr && typed == last_typed_ && last_by_contract_ &&
+               content.type().data() == typed->type.data() &&
+               content.type().size() == typed->type.size() &&
+               content.interned_topic() == last_topic_;
+    }
     [[nodiscard]] auto of_type(message& content) -> const handlers& {
         const contract_info* typed = content.contract();
-        // The usual case: as the message before. Comparing addresses spares comparing texts.
-        if (typed != nullptr && typed == last_typed_ && last_by_contract_ &&
-            content.type().data() == typed->type.data() &&
-            content.type().size() == typed->type.size() &&
-            content.interned_topic() == last_topic_) {
-            return *last_;
-        }
-        return look_up(content, typed);
+        return same_type(content, typed) ? *last_ : look_up(content, typed);
     }
     [[nodiscard]] auto look_up(message& content, const contract_info* typed) -> const handlers& {
         if (content.type().empty()) {

@@ -11,6 +11,7 @@
 #include "registration.hpp"
 #include "retry_topics.hpp"
 #include "turns.hpp"
+#include "volley.hpp"
 #include "worker.hpp"
 
 #include <algorithm>
@@ -98,27 +99,9 @@ public:
     void worker_ready_inline(worker& free) { inline_ready_.push(free); }
     /// What a worker runs next that ended its job within the call that gave it to it. What ended
     /// otherwise than well takes the longer way: it may need memory, and throw.
-    [[nodiscard]] auto next_job(worker& free) noexcept -> job* {
-        job* const done = free.current;
-        if (executing_ != done || !done->ended.well() || done->handler->gate != nullptr ||
-            done->handler->options().retry_topics()) {
-            return nullptr;
-        }
-        registration& handler = *done->handler;
-        executing_ = free.current = nullptr;
-        --running_;
-        --handler.running;
-        judge(*done);
-        job* const next = may_run(handler) && !handler.closing ? next_of(handler) : nullptr;
-        if (next != nullptr) {
-            executing_ = free.current = next;
-            ++running_;
-            ++handler.running;
-        } else {
-            handlers_.list(handler); // its limit may have stopped it
-        }
-        return next;
-    }
+    [[nodiscard]] auto next_job(worker& free) noexcept -> job*;
+    /// Runs messages through those handlers. What cannot run now waits as after `begin`.
+    void run_through(volley& all, const match_table::handlers& handlers);
 
     /// Finishes, without running them, those that wait and that `unwanted` says.
     template <class Predicate> void drop_waiting(Predicate unwanted) {
@@ -147,6 +130,8 @@ public:
     }
 
 private:
+    [[nodiscard]] static auto takes_at_once(const registration& handler) noexcept -> bool;
+    [[nodiscard]] auto next_of(volley& all, worker& free, job& done) noexcept -> job*;
     [[nodiscard]] auto may_run(const registration& handler) const noexcept -> bool {
         return running_ < most_running_ && handler.running < handler.options().concurrency();
     }
@@ -392,6 +377,7 @@ private:
     gates gated_;              ///< of them
     job* executing_ = nullptr; ///< given to a worker that has not yet returned
     queue<worker> inline_ready_;
+    volley* volley_ = nullptr; ///< being run
     clock::time_point now_{};
     std::size_t running_ = 0;
     bool shut_ = false;

@@ -1,0 +1,84 @@
+#pragma once
+
+#include "runner.hpp"
+
+#include <cstddef>
+
+// How the runner gives a worker one job after another: parts of `runner`, for who has one.
+
+namespace cobus::detail {
+
+inline auto runner::next_job(worker& free) noexcept -> job* {
+    job* const done = free.current;
+    if (executing_ != done || !done->ended.well() || done->handler->gate != nullptr ||
+        done->handler->options().retry_topics()) {
+        return nullptr;
+    }
+    if (volley_ != nullptr) {
+        return next_of(*volley_, free, *done);
+    }
+    registration& handler = *done->handler;
+    executing_ = free.current = nullptr;
+    --running_;
+    --handler.running;
+    judge(*done);
+    job* const next = may_run(handler) && !handler.closing ? next_of(handler) : nullptr;
+    if (next != nullptr) {
+        executing_ = free.current = next;
+        ++running_;
+        ++handler.running;
+    } else {
+        handlers_.list(handler); // its limit may have stopped it
+    }
+    return next;
+}
+
+/// Whether nothing stands between a handler and a job that was just made: nobody waits before it,
+/// and no lane is taken.
+inline auto runner::takes_at_once(const registration& handler) noexcept -> bool {
+    return handler.ready.empty() && handler.lanes.busy() == 0 && !handler.closing;
+}
+
+/// As `next_job`, for a job of a volley, which never waited: so there is less to be undone.
+inline auto runner::next_of(volley& all, worker& free, job& done) noexcept -> job* {
+    registration& handler = *done.handler;
+    if (observer_ != nullptr) {
+        observer_->ran(done);
+        observer_->over(done);
+    }
+    done.settled = true;
+    --handler.unfinished;
+    --done.of->unfinished;
+    job* const next = takes_at_once(handler) ? all.next() : nullptr;
+    executing_ = free.current = next;
+    if (next == nullptr) {
+        --running_;
+        --handler.running;
+        handlers_.list(handler);
+    }
+    return next;
+}
+
+inline void runner::run_through(volley& all, const match_table::handlers& handlers) {
+    const message& first = *all.records().front()->from.content;
+    for (std::size_t i = 0; i < handlers.size(); ++i) {
+        registration& handler = *handlers[i];
+        handler.unfinished += all.records().size();
+        const bool usual = handler.reads_as_published(first) && handler.gate == nullptr &&
+                           !handler.options().retry_topics();
+        all.turn_of(i);
+        while (job* next = all.next()) {
+            if (!usual) {
+                launch(*next);
+            } else if (takes_at_once(handler) && may_run(handler)) {
+                volley_ = &all;
+                execute(*next);
+                volley_ = nullptr;
+            } else {
+                handlers_.add(*next);
+            }
+        }
+    }
+}
+
+} // namespace cobus::detail
