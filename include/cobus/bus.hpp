@@ -232,6 +232,9 @@ public:
             all->add(read(nullptr, std::forward<decltype(each)>(each)));
         }
         detail::initiate_batch initiation(std::move(all));
+        using returned = decltype(net::async_initiate<Token, void(std::vector<publish_result>)>(
+            std::move(initiation), token));
+        static_assert(detail::safe_where_awaited<returned, Range>());
         return net::async_initiate<Token, void(std::vector<publish_result>)>(std::move(initiation),
                                                                              token);
     }
@@ -248,6 +251,9 @@ public:
     template <class E, class Token>
         requires event_argument<E>
     auto call(E&& event, Token&& token) {
+        using returned = decltype(net::async_initiate<Token, void(std::error_code)>(
+            std::declval<detail::initiate_call>(), token));
+        static_assert(detail::safe_where_awaited<returned, E>());
         detail::prepared what = read(nullptr, std::forward<E>(event));
         return net::async_initiate<Token, void(std::error_code)>(
             detail::initiate_call(std::move(what)), token);

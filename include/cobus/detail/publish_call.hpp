@@ -2,6 +2,7 @@
 
 #include "../dispatch/context.hpp"
 #include "../dispatch/derived_id.hpp"
+#include "../dispatch/handler_of.hpp"
 #include "handlers.hpp"
 #include "submit.hpp"
 
@@ -15,12 +16,23 @@
 namespace cobus {
 namespace detail {
 
+/// Refuses an argument that GCC 12 would destroy twice, where `Result` is to be awaited.
+template <class Result, class... Arguments> consteval auto safe_where_awaited() -> bool {
+    if constexpr (is_awaitable<Result>) {
+        static_assert(safe_to_await<Arguments...>());
+    }
+    return true;
+}
+
 /// Submits it as the completion token says.
 template <class Argument, class Token> auto submit_as(prepared what, Token& token) {
     if constexpr (is_use_awaitable<std::remove_cvref_t<Token>>) {
         static_assert(safe_to_await<Argument>());
         return publish_awaitable(std::move(what));
     } else {
+        using returned = decltype(net::async_initiate<Token, void(std::error_code, receipt)>(
+            std::declval<initiate_publish>(), token));
+        static_assert(safe_where_awaited<returned, Argument>());
         return net::async_initiate<Token, void(std::error_code, receipt)>(
             initiate_publish(std::move(what)), token);
     }
