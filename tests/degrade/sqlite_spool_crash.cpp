@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <fcntl.h>
 #include <map>
 #include <memory>
@@ -16,6 +17,7 @@
 #include <random>
 #include <sched.h>
 #include <string>
+#include <string_view>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <thread>
@@ -277,7 +279,10 @@ TEST_CASE("a full disk refuses, keeps what is on it, and goes on when there is r
         possible = trying.next_answer() == 1;
     }
     if (!possible) {
-        MESSAGE("SKIP: this machine lets nobody mount a small disk of his own");
+        const char* const ci = std::getenv("CI");
+        CHECK_MESSAGE((ci == nullptr || std::string_view(ci) != "true"),
+                      "CI=true, and this machine lets nobody mount a small disk of his own");
+        MESSAGE("skipped: this machine lets nobody mount a small disk of his own");
         return;
     }
     rows::crashing_child child([&](int answers) {
