@@ -1,5 +1,6 @@
 #include "kafka_server.hpp"
 #include "log_book.hpp"
+#include "plain_client.hpp"
 
 #include <cobus/cobus.hpp>
 #include <cobus/json.hpp>
@@ -16,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
 
 // How long things take at most, whatever Kafka does. A frozen broker is silent as one behind a
 // network that drops all packets is: connections stay, and nothing comes.
@@ -47,7 +49,8 @@ namespace limits_test {
 /// A bus on a Kafka of its own, brought into a state, with publishes under way.
 class scene {
 public:
-    explicit scene(cobus::policy when_away) : when_away_(when_away) {}
+    explicit scene(cobus::policy when_away, cobus::test::kafka_options cluster = {})
+        : server(std::move(cluster)), when_away_(when_away) {}
 
     void start(bool required = false) {
         cobus::settings how;
@@ -58,7 +61,7 @@ public:
             .when_away(when_away_)
             .logger(log.logger());
         bus.emplace(context.get_executor(), how, cobus::kafka());
-        reader = bus->on<measurement>("reader", [](const measurement&) {});
+        reader = bus->on<measurement>("reader", [this](const measurement&) { ++handled; });
         bus->start([this](std::error_code) { started = true; });
     }
     void until_state(cobus::state wanted) {
@@ -77,9 +80,9 @@ public:
             context.run_one_until(end);
         }
     }
-    void publish() {
+    void publish(std::string place = "a") {
         ++asked;
-        measurement event{"a", asked};
+        measurement event{std::move(place), asked};
         bus->publish(event,
                      [this, begin = steady::now()](std::error_code ec, const cobus::receipt&) {
                          ++answered;
@@ -110,7 +113,7 @@ public:
     net::io_context context{1};
     std::optional<cobus::bus> bus;
     cobus::subscription reader;
-    std::size_t asked = 0, answered = 0, failed = 0;
+    std::size_t asked = 0, answered = 0, failed = 0, handled = 0;
     bool started = false;
     steady::duration longest{0};
 
@@ -209,4 +212,39 @@ TEST_CASE("when Kafka falls silent, a publish that is kept is answered within fo
         one.server.thaw();
         CHECK(one.stop() < std::chrono::milliseconds(5500));
     }
+}
+
+TEST_CASE("when one broker of three freezes, what is kept is answered within four seconds on all "
+          "partitions") {
+    // The other two acknowledge nothing until they notice that it keeps no replica up to date.
+    cobus::test::kafka_options cluster;
+    cluster.brokers = 3;
+    cluster.properties = {"broker.session.timeout.ms=9000"};
+    limits_test::scene one(cobus::policy::spool, cluster);
+    cobus::test::plain_create_topic(one.server.brokers(), "limits", 6, 3);
+    one.start();
+    one.until_state(cobus::state::connected);
+    const auto publish_to_all = [&one] {
+        for (int i = 0; i < 24; ++i) {
+            one.publish("place " + std::to_string(i));
+        }
+    };
+    publish_to_all();
+    // From now on brokers have fetches to answer, so that not all of Kafka is silent.
+    one.until([&one] { return one.answered == one.asked && one.handled == one.asked; });
+    one.longest = {};
+    one.server.freeze(3);
+    for (int i = 0; i < 40; ++i) {
+        publish_to_all();
+        one.go_on(std::chrono::milliseconds(100));
+    }
+    one.until([&one] { return one.answered == one.asked; });
+    MESSAGE("answered within "
+            << std::chrono::duration_cast<std::chrono::milliseconds>(one.longest).count() << " ms");
+    CHECK(one.longest < std::chrono::seconds(4));
+    CHECK(one.failed == 0);
+    one.server.thaw(3);
+    one.until_state(cobus::state::connected);
+    CHECK(one.bus->health().kept.messages == 0);
+    CHECK(one.stop() < std::chrono::milliseconds(5500));
 }

@@ -69,6 +69,29 @@ TEST_CASE("a route is away when it has no leader, or lacks replicas and nothing 
     CHECK(of.judge(7, 30s, 30s).empty()); // not known
 }
 
+TEST_CASE("a route is away when a replica's broker fell silent and nothing is acknowledged") {
+    court of;
+    for (auto& each : of.known) {
+        each.has = {1, 2, 3};
+    }
+    of.clocks.sent(3, of.now);
+    of.pass(3s);
+    of.clocks.heard(1, of.now);
+    of.clocks.heard(2, of.now);
+    CHECK(of.judge(0, 3s, 999ms).empty()); // it goes on
+    CHECK(of.judge(0, 2999ms, 2s).empty());
+    REQUIRE(of.judge(0, 3s, 1s).size() == 1);
+    CHECK(of.judge(0, 3s, 1s)[0].cause.value() == RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
+    CHECK(of.judge(0, 3s, 1s)[0].detail ==
+          "nothing came from broker 3, which has a replica, and nothing is acknowledged");
+    of.known[0].has = {1, 2}; // the cluster noticed
+    CHECK(of.judge(0, 3s, 1s).empty());
+    of.clocks.settled(3);
+    CHECK(of.judge(1, 3s, 1s).empty()); // nobody asks it anything
+    of.clocks.lost(3);
+    CHECK(of.judge(1, 3s, 1s).size() == 1);
+}
+
 TEST_CASE("what went to no certain partition is with a broker that owes an answer") {
     court of;
     of.clocks.sent(2, of.now);

@@ -28,6 +28,7 @@ public:
         std::int32_t leader = -1;
         int replicas = 0;
         int in_sync = 0;
+        std::vector<std::int32_t> has{}; ///< those in sync, by their brokers
     };
 
     void know(const std::string* topic, std::vector<partition> all) {
@@ -54,7 +55,9 @@ private:
 ///
 /// A route is away when something waits on it for the decision time, and meanwhile nothing at all
 /// came from the broker that leads it; or it has no leader; or it lacks replicas and nothing goes
-/// on there. When no broker answers, it is not the route that is away.
+/// on there. It lacks one as soon as that one's broker fell silent: its leader acknowledges nothing
+/// until the cluster has noticed, which takes it much longer. When no broker answers, it is not the
+/// route that is away.
 class route_judge {
 public:
     using clock = std::chrono::steady_clock;
@@ -70,7 +73,8 @@ public:
         if (route.where.partition >= 0) {
             const auto index = static_cast<std::size_t>(route.where.partition);
             if (index < known.size()) {
-                add(route.where, trouble_of(route, known[index], now), known[index], away);
+                add(route.where, trouble_of(route, known[index], now), known[index],
+                    silent_replica(known[index], now), away);
             }
             return;
         }
@@ -78,9 +82,9 @@ public:
         for (std::size_t i = 0; i < known.size(); ++i) {
             const topic_partition where{route.where.topic, static_cast<std::int32_t>(i)};
             if (known[i].leader < 0) {
-                add(where, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, known[i], away);
+                add(where, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, known[i], -1, away);
             } else if (brokers_->silent(known[i].leader, decision_, now)) {
-                add(where, RD_KAFKA_RESP_ERR__TIMED_OUT, known[i], away);
+                add(where, RD_KAFKA_RESP_ERR__TIMED_OUT, known[i], -1, away);
             }
         }
     }
@@ -97,13 +101,25 @@ private:
         if (brokers_->quiet(known.leader, decision_, now)) {
             return RD_KAFKA_RESP_ERR__TIMED_OUT;
         }
-        if (known.in_sync < known.replicas && route.stuck >= stands_still) {
+        if (route.stuck >= stands_still &&
+            (known.in_sync < known.replicas || silent_replica(known, now) >= 0)) {
             return RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
         }
         return std::nullopt;
     }
+    /// The broker of a replica in sync that owes an answer or cannot be reached, or −1.
+    [[nodiscard]] auto silent_replica(const leaders::partition& known,
+                                      clock::time_point now) const noexcept -> std::int32_t {
+        for (const std::int32_t broker : known.has) {
+            if (broker != known.leader && brokers_->silent(broker, decision_, now)) {
+                return broker;
+            }
+        }
+        return -1;
+    }
     void add(const topic_partition& where, std::optional<rd_kafka_resp_err_t> cause,
-             const leaders::partition& known, std::vector<route_trouble>& away) const {
+             const leaders::partition& known, std::int32_t silent,
+             std::vector<route_trouble>& away) const {
         if (!cause) {
             return;
         }
@@ -113,6 +129,11 @@ private:
             why = "it has no leader";
             break;
         case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
+            if (known.in_sync == known.replicas) {
+                why = "nothing came from broker " + std::to_string(silent) +
+                      ", which has a replica, and nothing is acknowledged";
+                break;
+            }
             why = std::to_string(known.in_sync) + " of " + std::to_string(known.replicas) +
                   " replicas are in sync, and nothing is acknowledged";
             break;
