@@ -1,5 +1,6 @@
 #include "../support/kafka_options.hpp"
 #include "../support/kafka_server.hpp"
+#include "../support/plain_client.hpp"
 #include "../support/transport_driver.hpp"
 
 #include <cobus/kafka.hpp>
@@ -111,6 +112,34 @@ TEST_CASE("a topic is made with the partitions asked for") {
         stream_driver in(bus.get(), {topic}, unique("group"));
         CHECK(in.until([&] { return in.assigned.size() == 3; }));
         CHECK(in.close());
+    }
+    CHECK_FALSE(bus.stop());
+}
+
+TEST_CASE("one event that is too large for its topic fails alone, also among others in a batch") {
+    const std::string topic = unique("small-batches");
+    plain_create_topic(kafka_brokers(), topic, 1, 1, {{"max.message.bytes", "1500"}});
+    transport_options options = options_here();
+    options.properties["linger.ms"] = "200";
+    transport_driver bus(kafka(), options);
+    REQUIRE_FALSE(bus.start());
+    test_publish warm(topic, "k", "first");
+    REQUIRE_FALSE(bus.publish(warm));
+    std::deque<test_publish> nodes; // larger than the topic takes, even without the large ones
+    for (std::size_t i = 0; i < 40; ++i) {
+        nodes.emplace_back(topic, "k", std::string(i == 7 || i == 31 ? 2000 : 100, 'x'));
+        REQUIRE(bus.get().publish(nodes.back(), true) == taken::pending);
+    }
+    std::int64_t offset = warm.where.offset();
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        CAPTURE(i);
+        REQUIRE(nodes[i].ended.reaches(1));
+        if (i == 7 || i == 31) {
+            CHECK(nodes[i].ec == errc::too_large);
+        } else {
+            CHECK_FALSE(nodes[i].ec);
+            CHECK(nodes[i].where.offset() == ++offset); // in the order of publishing
+        }
     }
     CHECK_FALSE(bus.stop());
 }

@@ -186,6 +186,10 @@ public:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
         return "grant this client's user its right on the topic: WRITE to publish, READ to "
                "consume, CREATE to make it";
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        return "raise the topic's max.message.bytes, which also holds for whole batches, or lower "
+               "batch.size below it";
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
         return "create it, or grant this client's user CREATE on it and allow create_topics";
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:

@@ -5,6 +5,7 @@
 #include "envelope.hpp"
 #include "refusals.hpp"
 #include "renewal.hpp"
+#include "resend.hpp"
 #include "serial_post.hpp"
 #include "session.hpp"
 #include "silence.hpp"
@@ -69,7 +70,7 @@ public:
         if (how == under_way::entry::first) {
             silence_.begins();
         }
-        taken what = line_.empty() && !renewing_.load() ? produce(node) : taken::full;
+        taken what = line_.empty() && !resend_.active() ? produce(node) : taken::full;
         if (what == taken::full && may_wait) {
             line_.push(node);
             what = taken::pending;
@@ -155,10 +156,10 @@ private:
     auto drain() noexcept -> bool override {
         const bool more = serve_events();
         look_for_end();
-        if (renewing_.load()) {
-            renew();
+        if (resend_.active()) {
+            send_again();
         }
-        if (!renewing_.load()) {
+        if (!resend_.active()) {
             line_.serve([this](publish_node& node) { return produce(node); },
                         [this](publish_node& node) { ended(node); });
         }
@@ -166,7 +167,7 @@ private:
             wake();
         }
         watch_->questions().serve(session_->get(), session_->owner());
-        if (renewing_.load()) {
+        if (resend_.active()) {
             alarm_.at(clock::now() + std::chrono::milliseconds(10));
         }
         tell_state();
@@ -199,19 +200,20 @@ private:
     }
     void reports(rd_kafka_event_t* event) noexcept {
         std::uint64_t count = 0;
+        bool failed = false;
         each_report(event, [&](const rd_kafka_message_t& report) {
             publish_node& node = refusals_.read(session_->get(), report, *watch_);
+            failed = failed || report.err != RD_KAFKA_RESP_ERR_NO_ERROR;
             // Reports of the end may come before the event that tells of it.
             report.err != RD_KAFKA_RESP_ERR_NO_ERROR ? look_for_end() : limit_.worked();
-            if (renewing_.load() && !replaced_ && !gave_up_ && !under_way_.closed() &&
-                goes_again(report, node.when_away)) {
-                node.ec.clear();
-                back_.push(node);
-                return;
+            if (gave_up_ || !resend_.keeps(report, node, under_way_.closed())) {
+                ++count;
+                node.completed(node);
             }
-            ++count;
-            node.completed(node);
         });
+        if (failed) {
+            resend_.batch_failed();
+        }
         left(count);
     }
     void ended(publish_node& node) noexcept {
@@ -223,7 +225,7 @@ private:
     /// place, and gets first what was certainly not sent or is to reach Kafka by all means.
     void look_for_end() noexcept {
         if (rd_kafka_fatal_error(session_->get(), nullptr, 0) == RD_KAFKA_RESP_ERR_NO_ERROR ||
-            (renewing_.load() && !replaced_) || gave_up_) {
+            resend_.client_is_lost() || gave_up_) {
             return; // the next one may fail as well, before it has got everything
         }
         std::array<char, 512> reason{};
@@ -236,42 +238,38 @@ private:
         }
         watch_->log(log_level::error,
                     "the producer failed and is replaced: " + std::string(reason.data()));
-        replaced_ = false;
-        renewing_.store(true);
-        purge();
+        resend_.client_failed();
+        purge(RD_KAFKA_PURGE_F_INFLIGHT);
     }
-    void purge() noexcept {
-        rd_kafka_purge(session_->get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-                                            RD_KAFKA_PURGE_F_NON_BLOCKING);
+    void purge(int more) noexcept {
+        rd_kafka_purge(session_->get(),
+                       RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING | more);
     }
-    void renew() noexcept {
-        // Publishers that come from now on see `renewing_` and wait in line.
-        if (!replaced_ && (under_way_.inside() || session_->held() > 0)) {
-            purge(); // what slipped in before it failed
-            return;
+    void send_again() noexcept {
+        if (resend_.recalls()) {
+            // Publishers that come from now on wait in line.
+            if (under_way_.inside() || session_->held() > 0) {
+                purge(resend_.client_is_lost() ? RD_KAFKA_PURGE_F_INFLIGHT : 0); // what slipped in
+                return;
+            }
+            if (resend_.replaces()) {
+                replace();
+            }
+            resend_.recalled();
         }
-        if (!replaced_) {
-            replace();
-        }
-        while (!again_.empty()) {
-            publish_node& node = again_.front();
-            publish_node* next = node.next;
-            const taken what = produce(node);
+        while (publish_node* const node = resend_.next(session_->held() == 0)) {
+            publish_node* const after = node->next;
+            const taken what = produce(*node);
             if (what == taken::full) {
                 return;
             }
-            again_.drop_front(next);
+            resend_.went(node, after, what == taken::pending);
             if (what == taken::done) {
-                ended(node);
+                ended(*node);
             }
         }
-        replaced_ = false;
-        renewing_.store(false);
     }
     void replace() noexcept {
-        replaced_ = true;
-        back_.sort();
-        again_.put_before(back_); // they are older than what it had not got yet
         try {
             auto next = std::make_unique<session>(conf_ptr(rd_kafka_conf_dup(conf_.get())), watch_);
             next->wakes(*this);
@@ -356,12 +354,11 @@ private:
                 return taken::done;
             },
             [this](publish_node& node) { ended(node); });
-        again_.put_before(back_);
-        again_.drain([this](publish_node& node) {
+        resend_.drain([this](publish_node& node) {
             node.ec = errc::timed_out;
             ended(node);
         });
-        purge();
+        purge(RD_KAFKA_PURGE_F_INFLIGHT);
         alarm_.at(clock::now() + std::chrono::milliseconds(100));
     }
 
@@ -370,7 +367,7 @@ private:
     std::shared_ptr<cluster_watch> watch_;
     bool lingers_;
     conf_ptr conf_; ///< of each session
-    /// Used by a publisher while it counts as inside and `renewing_` is false, and else by the
+    /// Used by a publisher while it counts as inside and `resend_` is not active, and else by the
     /// runs.
     std::unique_ptr<session> session_;
     bool creates_;
@@ -383,13 +380,10 @@ private:
     operation* started_ = nullptr;
 
     under_way under_way_;
-    std::atomic<bool> gave_up_{false};  ///< the client failed for good
-    std::atomic<bool> renewing_{false}; ///< a client failed; publishers wait in line
+    std::atomic<bool> gave_up_{false}; ///< the client failed for good
     std::atomic<std::uint64_t> turns_{0};
-    renewal_limit limit_;   // of the executor's runs, as what follows
-    unsent again_;          ///< for the next client
-    unsent back_;           ///< from the one before
-    bool replaced_ = false; ///< there is another client, and `again_` goes to it
+    renewal_limit limit_; // of the executor's runs, as what follows
+    resend resend_;
     link_state told_;
 
     std::mutex stop_guard_;

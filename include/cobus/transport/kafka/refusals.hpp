@@ -21,7 +21,8 @@ public:
     auto read(rd_kafka_t* client, const rd_kafka_message_t& report, cluster_watch& watch) noexcept
         -> publish_node& {
         publish_node& node = read_report(client, report);
-        if (node.ec == errc::not_authorized || node.ec == errc::no_topic) {
+        if (node.ec == errc::not_authorized || node.ec == errc::no_topic ||
+            node.ec == errc::too_large) {
             say(report, watch);
         }
         return node;
