@@ -55,3 +55,11 @@ TEST_CASE("an id that was never given is empty") {
     CHECK(message_id().empty());
     CHECK(message_id::from_text("").empty());
 }
+
+TEST_CASE("the nil UUID is an id if somebody gives it") {
+    const std::string nil = "00000000-0000-0000-0000-000000000000";
+    const message_id id = message_id::from_text(nil);
+    CHECK_FALSE(id.empty());
+    CHECK(id.str() == nil);
+    CHECK(id == message_id::from_text(nil));
+}

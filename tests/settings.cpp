@@ -373,6 +373,7 @@ TEST_CASE("code has the last word, and is checked like the environment") {
     CHECK(options.queue_messages == 100);
     CHECK(options.queue_bytes == 1000);
 
+    CHECK(settings().brokers("a: 9092").problems().size() == 1); // librdkafka would not find it
     check_lines(settings()
                     .brokers("nothing:")
                     .partitions(0)

@@ -52,7 +52,7 @@ struct letter {
 /// Which letters a command is about; empty means any.
 struct filter {
     std::string type, handler, group, error; ///< `error`: part of the reason
-    std::string since, until;                ///< ISO 8601, compared as text
+    std::string since, until;                ///< ISO 8601 in UTC without `Z`, compared as text
     std::string at;                          ///< one place
 
     [[nodiscard]] auto takes(const letter& one) const -> bool;

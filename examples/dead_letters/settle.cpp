@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <exception>
 #include <optional>
+#include <system_error>
 #include <utility>
 #include <variant>
 
@@ -59,6 +60,21 @@ private:
     cobus::bus bus_;
 };
 
+/// False: Kafka will never take it.
+[[nodiscard]] auto replay_one(sender& to, const letter& from, cobus::message content) -> bool {
+    try {
+        to.send(std::move(content));
+    } catch (const std::system_error& refused) {
+        if (refused.code() != cobus::condition::permanent) {
+            throw;
+        }
+        std::printf("%s stays: %s\n", from.where.text().c_str(), refused.what());
+        return false;
+    }
+    to.send(make_marker(from, "replayed")); // a crash before it: replayed twice
+    return true;
+}
+
 } // namespace
 
 auto replay_all(const request& wanted, replay_options how) -> int {
@@ -85,9 +101,9 @@ auto replay_all(const request& wanted, replay_options how) -> int {
             auto& content = std::get<cobus::message>(made);
             std::printf("%s %s %s\n", each.where.text().c_str(), to ? "to" : "would go to",
                         std::string(content.topic()).c_str());
-            if (to) {
-                to->send(std::move(content));
-                to->send(make_marker(each, "replayed")); // a crash before it: replayed twice
+            if (to && !replay_one(*to, each, std::move(content))) {
+                ++left;
+                continue;
             }
             ++sent;
         }

@@ -7,6 +7,7 @@
 #include "message_id.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,7 +21,9 @@ class handled_observer {
 public:
     handled_observer(const handled_observer&) = delete;
     auto operator=(const handled_observer&) -> handled_observer& = delete;
-    virtual void handled(bool all_done) noexcept = 0;
+    /// `call` as it was given to `observe`: the same may be told again, when a message comes again,
+    /// and it may be over.
+    virtual void handled(std::uint64_t call, bool all_done) noexcept = 0;
 
 protected:
     handled_observer() = default;
@@ -121,19 +124,18 @@ public:
         release_ = release;
     }
 
-    /// `owner` is the bus whose dispatcher tells the observer; others pass it over.
-    void observe(handled_observer* who, const void* owner) noexcept {
+    /// `call` says which call of which bus this is (`detail::call_number`). Only that bus knows
+    /// whether the observer still exists.
+    void observe(handled_observer* who, std::uint64_t call) noexcept {
         observer_ = who;
-        observer_owner_ = owner;
+        call_ = call;
     }
-    [[nodiscard]] auto observer(const void* owner) const noexcept -> handled_observer* {
-        return owner == observer_owner_ ? observer_ : nullptr;
-    }
+    [[nodiscard]] auto observer() const noexcept -> handled_observer* { return observer_; }
+    [[nodiscard]] auto call() const noexcept -> std::uint64_t { return call_; }
     /// Of an event that is handled in process and kept for Kafka as well; whoever holds the message
     /// keeps it alive.
     void run(local_run* which) noexcept { run_ = which; }
     [[nodiscard]] auto run() const noexcept -> local_run* { return run_; }
-    [[nodiscard]] auto observer_owner() const noexcept -> const void* { return observer_owner_; }
 
     /// How it has to look on Kafka, where neither its contract nor the bus decides: of a message
     /// that comes from a spool's file.
@@ -170,7 +172,7 @@ public:
             form(*original.form());
         }
         observer_ = original.observer_;
-        observer_owner_ = original.observer_owner_;
+        call_ = original.call_;
         run_ = original.run_;
         lent_ = lent;
         if (lent == nullptr) { // else the original's group may just be making the bytes
@@ -298,7 +300,7 @@ private:
         std::swap(held_, other.held_);
         std::swap(release_, other.release_);
         std::swap(observer_, other.observer_);
-        std::swap(observer_owner_, other.observer_owner_);
+        std::swap(call_, other.call_);
         std::swap(run_, other.run_);
     }
 
@@ -316,7 +318,7 @@ private:
     void* held_ = nullptr;
     void (*release_)(void*) noexcept = nullptr;
     handled_observer* observer_ = nullptr;
-    const void* observer_owner_ = nullptr;
+    std::uint64_t call_ = 0;
     local_run* run_ = nullptr;
 };
 

@@ -32,10 +32,10 @@ class message_id {
 public:
     message_id() = default;
 
-    /// Keeps UUIDs in 16 bytes and anything else as text.
+    /// Keeps UUIDs in 16 bytes and anything else as text, the nil UUID too: its bytes are no id.
     [[nodiscard]] static auto from_text(std::string_view text) -> message_id {
         message_id id;
-        if (auto parsed = parse(text)) {
+        if (auto parsed = parse(text); parsed && *parsed != id.bytes_) {
             id.bytes_ = *parsed;
         } else if (!text.empty()) {
             id.text_ = std::make_shared<const std::string>(text);

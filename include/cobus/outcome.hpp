@@ -1,5 +1,7 @@
 #pragma once
 
+#include "detail/far_future.hpp"
+
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -25,7 +27,7 @@ public:
     /// Retry no earlier than `delay` from now, instead of after the handler's own backoff.
     [[nodiscard]] static auto retry_after(std::chrono::milliseconds delay,
                                           std::string reason = std::string()) -> outcome {
-        return {kind::retry, delay, std::move(reason)};
+        return {kind::retry, detail::addable(delay), std::move(reason)};
     }
     [[nodiscard]] static auto dead_letter(std::string reason) -> outcome {
         return {kind::dead_letter, std::chrono::milliseconds(-1), std::move(reason)};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "detail/far_future.hpp"
 #include "headers.hpp"
 #include "message_id.hpp"
 
@@ -51,7 +52,7 @@ public:
     /// The latest time to be under way, from now. An event that was not sent by then fails with
     /// `errc::timed_out`; one that is being sent, with `errc::maybe_sent`.
     auto deadline(std::chrono::milliseconds from_now) && -> publish_options&& {
-        deadline_ = from_now;
+        deadline_ = detail::addable(from_now);
         return std::move(*this);
     }
 

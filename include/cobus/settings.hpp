@@ -2,6 +2,7 @@
 
 #include "contract.hpp"
 #include "detail/environment.hpp"
+#include "detail/far_future.hpp"
 #include "detail/settings_reader.hpp"
 #include "error.hpp"
 #include "log.hpp"
@@ -9,6 +10,7 @@
 #include "transport/options.hpp"
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -124,14 +126,15 @@ public:
         return *this;
     }
 
-    /// Told of each change of the bus's state, on its executor. It must not throw.
+    /// Told of each change of the bus's state, on its executor. What it throws is logged, and no
+    /// more.
     auto on_state(std::function<void(const health&)> told) -> settings& {
         data_.options.on_state = std::move(told);
         return *this;
     }
     /// Told of each event that was kept for Kafka and that Kafka refuses for good, with the cause,
-    /// on the bus's executor. It must not throw. A spool's file keeps such events apart; in memory
-    /// this is the last that is heard of them.
+    /// on the bus's executor; what it throws is swallowed. A spool's file keeps such events apart;
+    /// in memory this is the last that is heard of them.
     auto on_refused(std::function<void(const message&, std::error_code)> told) -> settings& {
         data_.options.on_refused = std::move(told);
         return *this;
@@ -347,7 +350,11 @@ private:
             data_.problems.add(name, "must be more than zero");
             return Value(1);
         }
-        return value;
+        if constexpr (!std::integral<Value>) {
+            return detail::addable(value);
+        } else {
+            return value;
+        }
     }
 
     detail::settings_data data_;

@@ -1,9 +1,13 @@
 #include "run.hpp"
 
 #include <cobus/cobus.hpp>
+#include <cobus/testing.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -114,4 +118,82 @@ TEST_CASE("what a completion handler throws leaves the context, and the bus goes
     });
     context.run();
     CHECK(handled == 2);
+}
+
+// Some throw what no `catch (const std::exception&)` sees.
+
+namespace {
+
+struct strange {};
+
+template <class T> [[noreturn]] void throw_strange_or(T usual, bool is_strange) {
+    if (is_strange) {
+        throw strange();
+    }
+    throw usual;
+}
+
+} // namespace
+
+TEST_CASE("an event is tried again if the function throws that says whether it is worth it") {
+    for (const bool is_strange : {false, true}) {
+        cobus::testing::bus_fixture t;
+        int runs = 0;
+        cobus::retry_policy policy;
+        policy = std::move(policy).attempts(3).when([&](const std::exception_ptr&) -> bool {
+            throw_strange_or(std::runtime_error("cannot tell"), is_strange);
+        });
+        auto handler =
+            t.bus.on<fragile>(cobus::handler("failing").retry(policy), [&](const fragile&) {
+                ++runs;
+                throw std::runtime_error("no");
+            });
+        t.publish(fragile("one"));
+        t.until_idle();
+        CHECK(runs == 3);
+        CHECK(t.dead_letters().size() == 1);
+    }
+}
+
+TEST_CASE("a handler waits as long as what tells copies throws, whatever it throws") {
+    for (const bool is_strange : {false, true}) {
+        cobus::testing::bus_fixture t;
+        bool broken = true;
+        int runs = 0;
+        auto store = std::make_shared<cobus::memory_deduplication>();
+        const auto id_of = [&](const cobus::message& content) -> std::string {
+            if (broken) {
+                throw_strange_or(std::runtime_error("no id"), is_strange);
+            }
+            return std::string(*content.key());
+        };
+        auto handler = t.bus.on<fragile>(cobus::handler("once").deduplicate(store, id_of),
+                                         [&](const fragile&) { ++runs; });
+        t.publish(fragile("one"));
+        t.advance(std::chrono::seconds(10));
+        CHECK(runs == 0);
+        broken = false;
+        t.advance(std::chrono::seconds(10));
+        CHECK(runs == 1);
+    }
+}
+
+TEST_CASE("who waits for a state hears of it though the function of on_state throws") {
+    for (const bool is_strange : {false, true}) {
+        cobus::settings how;
+        how.on_state([is_strange](const cobus::health&) {
+            throw_strange_or(std::runtime_error("no"), is_strange);
+        });
+        cobus::testing::bus_fixture t(std::move(how));
+        t.start_by_hand();
+        bool reached = false;
+        t.bus.until(cobus::state::memory, [&](std::error_code ec) { reached = !ec; });
+        t.bus.start([](std::error_code ec) { CHECK_FALSE(ec); });
+        t.settle();
+        CHECK(reached);
+        const auto lines = t.log_lines();
+        CHECK(std::any_of(lines.begin(), lines.end(), [](std::string_view line) {
+            return line.find("on_state") != std::string_view::npos;
+        }));
+    }
 }

@@ -140,6 +140,7 @@ TEST_CASE("times come with Z or an offset and up to nine digits of fraction") {
     CHECK(value_of<millis>("\"2026-11-20T22:00:00-1400\"") == noon);
     CHECK(value_of<sys_time<nanoseconds>>("\"2026-11-21T12:00:00.123456789Z\"") ==
           noon + nanoseconds(123'456'789));
+    CHECK(value_of<millis>("\"2016-12-31T23:59:60Z\"") == sys_days(year(2017) / 1 / 1));
     CHECK(value_of<sys_days>("\"1969-12-31T23:59:59Z\"") == sys_days(year(1969) / 12 / 31));
     CHECK(value_of<millis>("\"1969-12-31T23:59:59.999Z\"") == millis(milliseconds(-1)));
     for (const std::string_view bad :

@@ -71,7 +71,8 @@ public:
                           text_.empty();
         const year_month_day date(year(y), month(static_cast<unsigned>(mo)),
                                   std::chrono::day(static_cast<unsigned>(d)));
-        if (!read || !date.ok() || h > 23 || mi > 59 || s > 59) {
+        const bool leaps = s == 60 && mi == 59; // a leap second counts as the one behind it
+        if (!read || !date.ok() || h > 23 || mi > 59 || (s > 59 && !leaps)) {
             return std::nullopt;
         }
         const std::int64_t days = sys_days(date).time_since_epoch().count();

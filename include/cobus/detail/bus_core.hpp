@@ -112,6 +112,9 @@ public:
     void log(log_level level, std::string_view text) noexcept override {
         write_log(options_.log, level, text);
     }
+    [[nodiscard]] auto has_called(std::uint64_t call) const noexcept -> bool override {
+        return publisher_.has_made(call);
+    }
     [[nodiscard]] auto keep() -> std::shared_ptr<void> override { return shared_from_this(); }
 
     // Operations, from any thread.
@@ -134,13 +137,19 @@ public:
     }
     /// The subscription is gone; `who`, if any, hears when its last run has ended.
     void remove(registration& handler, status_waiter* who) {
-        life_.handlers().close(handler, who);
-        wake();
+        if (life_.handlers().close(handler, who)) {
+            wake();
+        } else if (who != nullptr) {
+            tell_now(*who, std::error_code());
+        }
     }
     void remove_and_tell(registration& handler, status_waiter& who) { remove(handler, &who); }
     void when_ready(registration& handler, status_waiter& who) {
-        life_.handlers().when_ready(handler, who);
-        wake();
+        if (life_.handlers().when_ready(handler, who)) {
+            wake();
+        } else {
+            tell_now(who, errc::closed);
+        }
     }
     /// The bus object is gone: whoever waits hears of it, handlers are asked to end.
     void abandon() noexcept {
@@ -179,6 +188,14 @@ public:
     }
 
 private:
+    /// For whom nothing is left to wait for.
+    void tell_now(status_waiter& who, std::error_code ec) {
+        if (gone_.load(std::memory_order_acquire)) {
+            who.destroy();
+        } else {
+            who.complete(executor_, false, ec);
+        }
+    }
     [[nodiscard]] static auto limits(const settings& how) -> dispatch_limits {
         dispatch_limits made;
         made.handlers = how.concurrency();
@@ -230,6 +247,9 @@ private:
             more = step_all() || again_here_ || ended_here_;
         } catch (const std::exception& e) { // out of memory; what is queued stays queued
             log(log_level::error, std::string("the bus's home was interrupted: ") + e.what());
+            more = true;
+        } catch (...) { // the home must not stay marked as running
+            log(log_level::error, "the bus's home was interrupted");
             more = true;
         }
         running_here() = outer;

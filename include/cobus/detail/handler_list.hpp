@@ -37,19 +37,29 @@ public:
         handlers_.push_back(std::move(handler));
         changed_.store(true, std::memory_order_release);
     }
-    void close(registration& handler, waiter* who) {
+    /// False: its last run has ended, nobody knows it any more, and nobody will tell `who`.
+    [[nodiscard]] auto close(registration& handler, waiter* who) -> bool {
         const std::lock_guard lock(guard_);
+        if (handler.forgotten) {
+            return false;
+        }
         handler.close_requested.store(true, std::memory_order_release);
         changed_.store(true, std::memory_order_release);
         if (who != nullptr) {
             handler.close_waiters.push(*who);
             ++waiting_;
         }
+        return true;
     }
-    void when_ready(registration& handler, waiter& who) {
+    /// False: as of `close`.
+    [[nodiscard]] auto when_ready(registration& handler, waiter& who) -> bool {
         const std::lock_guard lock(guard_);
+        if (handler.forgotten) {
+            return false;
+        }
         handler.ready_waiters.push(who);
         ++waiting_;
+        return true;
     }
 
     // Home only.
@@ -79,12 +89,13 @@ public:
     /// Forgets those that are closed and over; true if there were any.
     auto sweep() -> bool {
         const auto over = [](const auto& each) {
-            return each->closing && each->unfinished == 0 && each->empty() &&
-                   each->close_waiters.empty() && each->ready_waiters.empty();
+            each->forgotten = each->closing && each->unfinished == 0 && each->empty() &&
+                              each->close_waiters.empty() && each->ready_waiters.empty();
+            return each->forgotten;
         };
         const std::lock_guard lock(guard_);
-        std::erase_if(handlers_, over);
-        return std::erase_if(known_, over) > 0;
+        std::erase_if(known_, over);
+        return std::erase_if(handlers_, [](const auto& each) { return each->forgotten; }) > 0;
     }
     /// The topics of those that stay.
     [[nodiscard]] auto topics() const -> std::vector<const std::string*> {

@@ -64,7 +64,7 @@ using property_map = std::map<std::string, std::string>;
 
 [[nodiscard]] inline auto is_port(std::string_view text) -> bool {
     const std::optional<long long> port = to_number(text);
-    return port && *port >= 1 && *port <= 65535;
+    return port && *port >= 1 && *port <= 65535 && trimmed(text) == text;
 }
 
 /// One broker as "host:port"; the port is Kafka's 9092 when none is given. Nothing if it is none.

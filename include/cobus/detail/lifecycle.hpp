@@ -3,6 +3,7 @@
 #include "../dispatch/dispatcher.hpp"
 #include "../error.hpp"
 #include "../log.hpp"
+#include "far_future.hpp"
 #include "handler_list.hpp"
 #include "home_parts.hpp"
 #include "publisher.hpp"
@@ -55,7 +56,7 @@ public:
     void ask_to_stop(std::chrono::milliseconds limit, stop_waiter& who) {
         const std::lock_guard lock(guard_);
         stop_waiters_.push(who);
-        const auto deadline = options_->now() + limit;
+        const auto deadline = options_->now() + addable(limit);
         stop_deadline_ = stop_deadline_ ? (std::min)(*stop_deadline_, deadline) : deadline;
         stop_asked_.store(true, std::memory_order_release);
     }
@@ -220,15 +221,19 @@ private:
 
     void handlers_step(bool announce_now) {
         if (handlers_.update()) {
+            std::vector<registration*> going;
             for (const auto& each : handlers_.known()) {
                 if (each->close_requested.load(std::memory_order_acquire) && !each->closing) {
                     each->closing = true;
-                    dispatcher_->drop_handler(*each);
-                    each->cancel([](const job& /*work*/) { return true; });
-                    each->dismiss();
+                    going.push_back(each.get());
                 }
             }
-            dispatcher_->handlers(handlers_.known());
+            dispatcher_->handlers(handlers_.known()); // before it judges what those leave behind
+            for (registration* each : going) {
+                dispatcher_->drop_handler(*each);
+                each->cancel([](const job& /*work*/) { return true; });
+                each->dismiss();
+            }
             announce_now = true;
         }
         if (announce_now && phase_ == phase::running) {

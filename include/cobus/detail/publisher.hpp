@@ -4,8 +4,9 @@
 #include "../message.hpp"
 #include "../net.hpp"
 #include "../transport/transport.hpp"
-#include "completion.hpp"
+#include "call_number.hpp"
 #include "inbox.hpp"
+#include "publish_op.hpp"
 #include "queue.hpp"
 
 #include <array>
@@ -22,32 +23,6 @@
 
 namespace cobus::detail {
 
-class publisher;
-
-/// A publish from the call until its completion was handed on. Pooled by the publisher, so that a
-/// frame may die while the transport still has the node.
-struct publish_op final : publish_node, handled_observer {
-    using waiter = completion<std::error_code, receipt>;
-
-    /// `handled` is told by the dispatcher, for `call`. Inline here already: else each file that
-    /// includes this would have the class's code.
-    inline void handled(bool all_done) noexcept override;
-
-    publisher* owner = nullptr;
-    publish_op* inbox_next = nullptr;
-    publish_op* free_next = nullptr;
-    publish_op* queue_next = nullptr;
-    std::uint64_t generation =
-        0; ///< counts reuses, so that a late cancellation misses; under the guard
-    waiter* waiting = nullptr;  ///< who is told; under the guard
-    bool finished = false;      ///< the outcome is known; under the guard
-    bool cancelling = false;    ///< being withdrawn; under the guard
-    bool abandoned = false;     ///< nobody will ask for it any more; under the guard
-    bool until_handled = false; ///< `call`: the transport's answer is not the end
-    std::atomic<int> parts{
-        1}; ///< answers to come: two for a call, the transport's and the handlers'
-};
-
 /// All publishes of a bus. `submit` and `cancel` come from any thread, `deliver` from the home.
 class publisher {
 public:
@@ -59,6 +34,10 @@ public:
     [[nodiscard]] auto in_process() const noexcept -> bool {
         const transport* to = to_.load(std::memory_order_acquire);
         return to == nullptr || to->in_process();
+    }
+    /// Whether a message's observer is one of the nodes here.
+    [[nodiscard]] auto has_made(std::uint64_t call) const noexcept -> bool {
+        return calls_.is_ours(call);
     }
     /// The start was asked for: keeps what is submitted from now on until `connect` or the end.
     void expect_transport(std::size_t limit) noexcept {
@@ -322,6 +301,7 @@ private:
         op.waiting = nullptr;
         op.finished = op.abandoned = op.until_handled = op.cancelling = false;
         op.parts.store(1, std::memory_order_relaxed);
+        op.call = 0;
         ++op.generation;
         op.free_next = std::exchange(free_, &op);
     }
@@ -360,9 +340,18 @@ private:
         }
         return submit_call(to, op);
     }
+    /// A message that comes again is told of again, when its node may serve another publish.
+    [[nodiscard]] auto is_first(publish_op& op, std::uint64_t call) noexcept -> bool {
+        const std::lock_guard lock(guard_);
+        return op.call == call && std::exchange(op.call, 0) != 0;
+    }
     [[nodiscard]] auto submit_call(transport& to, publish_op& op) noexcept -> taken {
         op.parts.store(2, std::memory_order_relaxed);
-        op.content->observe(&op, who_);
+        {
+            const std::lock_guard lock(guard_);
+            op.call = calls_.next();
+            op.content->observe(&op, op.call);
+        }
         const taken how = to.publish(op, true);
         if (how == taken::done) {
             if (op.ec) {
@@ -379,6 +368,7 @@ private:
     inbox<publish_op> ended_;
     std::mutex guard_; // of these
     stage stage_ = stage::before;
+    call_number calls_;
     queue<publish_op> early_; ///< submitted after the start was asked for, and before it was done
     std::size_t most_early_ = 0; ///< of those that would not wait
     publish_op* free_ = nullptr;
@@ -388,7 +378,10 @@ private:
     std::atomic<std::chrono::steady_clock::time_point> soonest_{never};
 };
 
-inline void publish_op::handled(bool all_done) noexcept {
+inline void publish_op::handled(std::uint64_t number, bool all_done) noexcept {
+    if (!owner->is_first(*this, number)) {
+        return;
+    }
     if (!all_done) {
         ec = errc::handler_failed;
     }

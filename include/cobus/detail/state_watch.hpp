@@ -47,9 +47,7 @@ public:
     [[nodiscard]] auto take(const health& now) -> queue<waiter> {
         if (last_ != now.what) {
             last_ = now.what;
-            if (told_) {
-                told_(now);
-            }
+            tell(now);
         }
         const std::lock_guard lock(guard_);
         return std::exchange(waiting_[index(now.what)], queue<waiter>());
@@ -67,6 +65,16 @@ public:
     }
 
 private:
+    /// What it throws must not keep those from hearing that wait.
+    void tell(const health& now) noexcept {
+        try {
+            if (told_) {
+                told_(now);
+            }
+        } catch (...) {
+            home_->log(log_level::error, "the function of settings.on_state threw an exception");
+        }
+    }
     [[nodiscard]] static auto index(state which) noexcept -> std::size_t {
         return static_cast<std::size_t>(which);
     }

@@ -58,9 +58,9 @@ public:
             }
             tell(nullptr);
         } catch (const std::exception& e) {
-            opens_ = at.now + std::chrono::seconds(1);
-            tell(e.what());
-            return verdict::unknown;
+            return fails(e.what(), at);
+        } catch (...) {
+            return fails("an exception that is no std::exception", at);
         }
         busy_for_ = (std::max)(said.until - at.wall, std::chrono::milliseconds(1));
         return said.what == deduplication_store::answer::run    ? verdict::run
@@ -90,6 +90,8 @@ public:
             tell(nullptr);
         } catch (const std::exception& e) { // at worst the event is handled once more
             tell(e.what());
+        } catch (...) {
+            tell("an exception that is no std::exception");
         }
     }
 
@@ -150,6 +152,11 @@ private:
         for (job* each : out) {
             sink(*each);
         }
+    }
+    [[nodiscard]] auto fails(const char* problem, moment at) -> verdict {
+        opens_ = at.now + std::chrono::seconds(1);
+        tell(problem);
+        return verdict::unknown;
     }
     /// Says once that the store fails, and once that it works.
     void tell(const char* problem) {

@@ -1,7 +1,9 @@
 #pragma once
 
 #include "committer.hpp"
+#include "match.hpp"
 #include "partitions.hpp"
+#include "retry_lot.hpp"
 #include "runner.hpp"
 
 #include <algorithm>
@@ -80,6 +82,24 @@ public:
             each.of->abandoned = each.of->abandoned || each.of->partition == &partition;
             return each.of->partition == &partition;
         });
+    }
+
+    /// Which partitions no handler reads any more.
+    void look(const match_table& handlers) {
+        partitions_->each([&handlers](partition_state& each) {
+            const bool follows = each.lot != nullptr && !each.lot->gone;
+            each.unread = !handlers.reads((follows ? *each.lot->main : each).where.topic);
+        });
+    }
+    /// A handler is gone.
+    void drop_waiting(registration& gone) {
+        runner_->drop_waiting([&gone](const job& each) {
+            if (each.handler == &gone) {
+                give_up(each);
+            }
+            return each.handler == &gone;
+        });
+        runner_->retries().forget(gone);
     }
 
 private:

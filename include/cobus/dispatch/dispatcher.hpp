@@ -56,11 +56,11 @@ public:
     void handlers(const std::vector<std::shared_ptr<registration>>& all) {
         runner_.handlers(all);
         matches_.reset(all);
+        departures_.look(matches_);
     }
-    /// A handler is going: what waits for it counts as done by it.
+    /// A handler is going, which is none of `handlers` any more.
     void drop_handler(registration& gone) {
-        runner_.drop_waiting([&gone](const job& each) { return each.handler == &gone; });
-        runner_.retries().forget(gone);
+        departures_.drop_waiting(gone);
         give_back();
     }
     [[nodiscard]] auto runs() noexcept -> runner& { return runner_; }
@@ -259,6 +259,8 @@ private:
         partition_state& partition = *item.partition;
         if (!item.abandoned && !partition.gone) {
             finish(partition, item.ticket, *item.from.content, !item.failed);
+        } else if (state_ == phase::open) { // it may come again, but nobody says when
+            tell_caller(*host_, *item.from.content, false);
         }
         partition.unlink(item);
         --records_;
@@ -291,9 +293,7 @@ private:
         }
     }
     void finish(partition_state& in, watermark::ticket which, const message& content, bool good) {
-        if (handled_observer* waiting = content.observer(host_)) {
-            waiting->handled(good);
-        }
+        tell_caller(*host_, content, good);
         in.finish(which);
         commits_.finished_one(partitions_, in, now_);
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../detail/far_future.hpp"
 #include "../error.hpp"
 #include "../message.hpp"
 #include "../middleware/circuit_breaker.hpp"
@@ -58,7 +59,7 @@ public:
     /// unless it is done all the same, the run has failed and is tried again. A plain function
     /// cannot be asked, so `on` refuses it. No limit unless set.
     auto time_limit(std::chrono::milliseconds longest) && -> handler_options&& {
-        time_limit_ = (std::max)(longest, std::chrono::milliseconds(1));
+        time_limit_ = detail::addable((std::max)(longest, std::chrono::milliseconds(1)));
         return std::move(*this);
     }
     /// Pauses the handler while it fails again and again. None unless set.
@@ -94,7 +95,7 @@ public:
     /// first came. Default 100 and 200 ms.
     auto batch(std::size_t count, std::chrono::milliseconds within) && -> handler_options&& {
         batch_ = batch_size{(std::max)(count, std::size_t{1}),
-                            (std::max)(within, std::chrono::milliseconds(0))};
+                            detail::addable((std::max)(within, std::chrono::milliseconds(0)))};
         return std::move(*this);
     }
 

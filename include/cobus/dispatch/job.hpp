@@ -252,6 +252,7 @@ struct partition_state {
     bool restoring = false;          ///< until it is known what waits in its retry topics
     std::shared_ptr<retry_lot> lot;  ///< of it and its retry partitions, or of its partition
     bool stopped = false;            ///< at a message that nobody takes
+    bool unread = false;             ///< no handler reads its topic any more
     bool touched = false;            ///< in the list of those that may have something to commit
     std::uint32_t leave_epoch = 0;   ///< of the revocation, when leaving
     bool leaving = false;            ///< revoked, not yet settled: begin nothing new

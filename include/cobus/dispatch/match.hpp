@@ -38,6 +38,11 @@ public:
         }
     }
 
+    [[nodiscard]] auto reads(const std::string* topic) const -> bool {
+        return std::ranges::any_of(all_, [topic](const registration* each) {
+            return std::ranges::find(each->topics(), topic) != each->topics().end();
+        });
+    }
     /// The handler of that name that reads the topic, or null.
     [[nodiscard]] auto named(std::string_view name, const std::string* topic) const
         -> registration* {

@@ -55,6 +55,8 @@ public:
     virtual void send(message_ptr content, policy when_away, internal_send& who,
                       std::int32_t partition = -1) = 0;
     virtual void log(log_level level, std::string_view text) noexcept = 0;
+    /// Whether a message's observer is of this bus, and so exists.
+    [[nodiscard]] virtual auto has_called(std::uint64_t call) const noexcept -> bool = 0;
     /// Keeps the bus's memory alive for a coroutine of its own.
     [[nodiscard]] virtual auto keep() -> std::shared_ptr<void> = 0;
 
@@ -127,6 +129,7 @@ public:
 
     /// The subscription is gone: no new calls.
     std::atomic<bool> close_requested{false};
+    bool forgotten = false;     ///< over, and in no list any more; under the bus's guard
     status_queue close_waiters; ///< under the bus's guard
     status_queue ready_waiters; ///< under the bus's guard
 
@@ -137,5 +140,18 @@ private:
     wire how_;
     std::vector<const std::string*> topics_;
 };
+
+/// A job ends without a result. Its event is left to who reads the partition next; or it counts as
+/// over, when only the handler is gone and the partition goes on with others.
+inline void give_up(const job& work) noexcept {
+    const bool goes_on = work.handler->closing && !work.of->partition->unread;
+    (goes_on ? work.of->failed : work.of->abandoned) = true;
+}
+/// Whoever published it with `call`, if it was here, hears that its handlers are through.
+inline void tell_caller(const dispatch_host& host, const message& content, bool good) noexcept {
+    if (content.call() != 0 && host.has_called(content.call())) {
+        content.observer()->handled(content.call(), good);
+    }
+}
 
 } // namespace cobus::detail

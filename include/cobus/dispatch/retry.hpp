@@ -1,5 +1,7 @@
 #pragma once
 
+#include "../detail/far_future.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -23,17 +25,18 @@ public:
     /// The ceiling of the first wait; each further one doubles it, up to `longest`.
     auto backoff(std::chrono::milliseconds first,
                  std::chrono::milliseconds longest) && -> retry_policy&& {
-        first_ = (std::max)(first, std::chrono::milliseconds(0));
-        longest_ = (std::max)(longest, first_);
+        first_ = detail::addable((std::max)(first, std::chrono::milliseconds(0)));
+        longest_ = detail::addable((std::max)(longest, first_));
         return std::move(*this);
     }
     /// No further try begins later than this after the first one failed, however many attempts are
     /// left. No limit unless set.
     auto within(std::chrono::milliseconds total) && -> retry_policy&& {
-        total_ = (std::max)(total, std::chrono::milliseconds(0));
+        total_ = detail::addable((std::max)(total, std::chrono::milliseconds(0)));
         return std::move(*this);
     }
-    /// Exceptions for which `worth` says false go to the dead letter topic at once.
+    /// Exceptions for which `worth` says false go to the dead letter topic at once; where it throws
+    /// itself, they are tried again.
     auto when(std::function<bool(std::exception_ptr)> worth) && -> retry_policy&& {
         worth_ = std::move(worth);
         return std::move(*this);
@@ -47,8 +50,12 @@ public:
     [[nodiscard]] auto too_late(std::chrono::nanoseconds after) const noexcept -> bool {
         return after > total_;
     }
-    [[nodiscard]] auto worth_retrying(const std::exception_ptr& thrown) const -> bool {
-        return !worth_ || thrown == nullptr || worth_(thrown);
+    [[nodiscard]] auto worth_retrying(const std::exception_ptr& thrown) const noexcept -> bool {
+        try {
+            return !worth_ || thrown == nullptr || worth_(thrown);
+        } catch (...) { // it could not tell
+            return true;
+        }
     }
     /// The longest that the wait after failed attempt number `attempt` (1 for the first) can be.
     [[nodiscard]] auto longest_wait(unsigned attempt) const noexcept -> std::chrono::milliseconds {

@@ -293,7 +293,7 @@ private:
             finish(work);
             break;
         case result::kind::cancelled:
-            work.of->abandoned = true;
+            give_up(work);
             finish(work);
             break;
         case result::kind::retry:

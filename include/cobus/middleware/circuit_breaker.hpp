@@ -1,5 +1,7 @@
 #pragma once
 
+#include "../detail/far_future.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <chrono>
@@ -34,8 +36,8 @@ public:
     /// and 1 min.
     auto open_for(std::chrono::milliseconds first,
                   std::chrono::milliseconds longest) && -> breaker_policy&& {
-        first_ = (std::max)(first, std::chrono::milliseconds(1));
-        longest_ = (std::max)(longest, first_);
+        first_ = detail::addable((std::max)(first, std::chrono::milliseconds(1)));
+        longest_ = detail::addable((std::max)(longest, first_));
         return std::move(*this);
     }
     /// Runs that are let through at once after that time, and must all succeed, 1 to 255. Default

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../detail/far_future.hpp"
 #include "../message_id.hpp"
 
 #include <algorithm>
@@ -70,13 +71,13 @@ public:
     }
     /// How long each is remembered. Default one hour.
     auto age(std::chrono::milliseconds longest) && -> deduplication_limits&& {
-        age_ = (std::max)(longest, std::chrono::milliseconds(1));
+        age_ = detail::addable((std::max)(longest, std::chrono::milliseconds(1)));
         return std::move(*this);
     }
     /// How long a claim holds that nobody confirms or gives back, as after a crash. Longer than any
     /// run of the handler, or two copies may run at once. Default one minute.
     auto lease(std::chrono::milliseconds longest) && -> deduplication_limits&& {
-        lease_ = (std::max)(longest, std::chrono::milliseconds(1));
+        lease_ = detail::addable((std::max)(longest, std::chrono::milliseconds(1)));
         return std::move(*this);
     }
 

@@ -178,7 +178,7 @@ private:
         node.content = read_again();
         publish_node& second = copies_.emplace_back();
         second.content = read_again();
-        second.content->observe(nullptr, nullptr);
+        second.content->observe(nullptr, 0);
         second.partition = node.partition;
         second.when_away = node.when_away;
         second.completed = [](publish_node& /*nobody waits*/) noexcept {};

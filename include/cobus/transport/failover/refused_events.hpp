@@ -54,7 +54,10 @@ public:
             some.swap(waiting_);
         }
         for (const auto& [what, why] : some) {
-            told_(what, why);
+            try {
+                told_(what, why);
+            } catch (...) { // the others are told all the same
+            }
         }
     }
 
