@@ -112,9 +112,7 @@ inline void dispatcher::end_volley() noexcept {
             continue;
         }
         if (!item.abandoned) {
-            if (handled_observer* waiting = item.from.content->observer(host_)) {
-                waiting->handled(!item.failed);
-            }
+            tell_caller(*host_, *item.from.content, !item.failed);
             item.partition->finish(item.ticket);
             item.partition == last ? commits_.finished_more(1)
                                    : commits_.finished_one(partitions_, *item.partition, now_);
