@@ -178,7 +178,13 @@ template <class E>
 [[nodiscard]] auto read_event(const std::shared_ptr<bus_core>& core, const publish_options* said,
                               E&& event) -> prepared {
     if constexpr (std::is_same_v<std::remove_cvref_t<E>, message>) {
-        return prepare_message(core, said, std::forward<E>(event));
+        static_assert(
+            std::is_constructible_v<message, E>,
+            "cobus: a message has one owner: publish(std::move(message)), and publish_all "
+            "takes messages from a range of rvalues, such as one of move iterators");
+        if constexpr (std::is_constructible_v<message, E>) {
+            return prepare_message(core, said, std::forward<E>(event));
+        }
     } else if constexpr (is_taken<std::remove_cvref_t<E>>) {
         using type = std::remove_cvref_t<decltype(event.get())>;
         return prepare_event<type>(core, said, event.get());

@@ -1,7 +1,7 @@
 // expects: cobus: a batch holds copies of its events
-// expects: cobus: a batch handler takes (std::span<const E>) or (std::span<const E>,
-// cobus::batch_context&) expects: cobus: a batch handler returns void or an awaitable of it; the
-// batch context says which events failed
+// expects: cobus: a batch handler takes (std::span<const E>) or
+// expects: cobus: a batch handler returns void or an awaitable of it;
+
 #include <cobus/cobus.hpp>
 
 #include <memory>
