@@ -121,6 +121,9 @@ TEST_CASE("each wrong value is one line with the variable, the value and the cur
          with_kafka(
              {{"KAFKA_SESSION_TIMEOUT", "6000"}, {"KAFKA_CONFIG_GROUP_PROTOCOL", "consumer"}}),
          {"group.protocol=consumer"}},
+        {"transactions",
+         with_kafka({{"KAFKA_CONFIG_TRANSACTIONAL_ID", "me"}}),
+         {"transactional.id=\"me\": makes librdkafka refuse every publish"}},
         {"polling seldom",
          with_kafka(
              {{"KAFKA_SESSION_TIMEOUT", "6000"}, {"KAFKA_CONFIG_MAX_POLL_INTERVAL_MS", "5000"}}),
@@ -187,6 +190,18 @@ TEST_CASE("what a spool keeps, and where, is told by the environment or by code"
     CHECK(spool.bytes == 6);
     said.spool_limit(0, 1).mark_life(std::chrono::hours(0));
     check_lines(said.problems(), {"spool messages: must be", "mark_life: must be"});
+}
+
+TEST_CASE("retry topics cannot be where the broker alone says who gets which partition") {
+    settings said =
+        settings::from_environment(with_kafka({{"KAFKA_CONFIG_GROUP_PROTOCOL", "consumer"}}));
+    CHECK(said.problems().empty()); // nobody asked for any
+    said.retry_topics({std::chrono::minutes(1)});
+    check_lines(said.problems(), {"retry_topics: cannot be with group.protocol=consumer"});
+    said.property("group.protocol", "classic");
+    CHECK(said.problems().empty());
+    said.property("group.protocol", "consumer").kafka(false);
+    CHECK(said.problems().empty()); // in memory there is no such protocol
 }
 
 TEST_CASE("all problems are thrown at once") {

@@ -216,6 +216,7 @@ public:
             delays.resize(most);
         }
         data_.retry_delays = std::move(delays);
+        data_.retry_delays_asked = true;
         return *this;
     }
     /// A dead letter that its topic refuses for good, as without permission, is written to that

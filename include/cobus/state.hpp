@@ -93,6 +93,12 @@ struct health {
     spooled kept{};
     /// While Kafka as a whole answers: the routes on which it does not.
     std::vector<closed_route> routes{};
+    /// Messages of types that no handler here takes, which are done without being decoded, since
+    /// the start. Not those that `handler_options::unknown` gives to a handler.
+    std::uint64_t unknown_types = 0;
+    /// Positions that Kafka did not have any more, as after its retention time, since the start:
+    /// reading went on where `settings::start_from` says. Each is a line in the log.
+    std::uint64_t resets = 0;
 };
 
 } // namespace cobus

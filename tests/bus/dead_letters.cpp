@@ -217,8 +217,10 @@ void tick_and_tock(cobus::handler_options how, log_book& log, std::vector<std::u
 TEST_CASE("a message of a type that no handler takes is done, and others go on") {
     log_book log;
     std::vector<std::uint64_t> ticks;
-    tick_and_tock(cobus::handler("ticks"), log, ticks,
-                  [&](cobus::bus&) { return ticks.size() == 2; });
+    tick_and_tock(cobus::handler("ticks"), log, ticks, [&](cobus::bus& bus) {
+        CHECK(bus.health().unknown_types <= 1);
+        return ticks.size() == 2 && bus.health().unknown_types == 1;
+    });
     CHECK(ticks == std::vector<std::uint64_t>{1, 3});
     CHECK(log.lines().empty());
 }
@@ -231,6 +233,7 @@ TEST_CASE(
                   [&](cobus::bus& bus) {
                       const auto letters = bus.health().dead_letters;
                       CHECK(letters.well());
+                      CHECK(bus.health().unknown_types == 0);
                       return ticks.size() == 2 && letters.written == 1;
                   });
     CHECK(ticks == std::vector<std::uint64_t>{1, 3});

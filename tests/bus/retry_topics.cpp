@@ -259,4 +259,25 @@ TEST_CASE("a retry topic that refuses holds its key up until it takes what faile
     CHECK(here.attempts["a1"] == 3);
 }
 
+TEST_CASE(
+    "a handler that wants retry topics is refused where the broker alone assigns partitions") {
+    cobus::net::io_context context;
+    cobus::settings how;
+    how.kafka(true).brokers("localhost:9092").property("group.protocol", "consumer");
+    cobus::bus bus(context.get_executor(), std::move(how), cobus::memory());
+    const auto ordinary =
+        bus.on_any(cobus::handler("ordinary"), {"orders"}, [](const cobus::message&) {});
+    std::string problem;
+    try {
+        const auto refused = bus.on_any(cobus::handler("waits").retry_topics(), {"orders"},
+                                        [](const cobus::message&) {});
+    } catch (const cobus::error& caught) {
+        CHECK(caught.code() == cobus::errc::bad_settings);
+        problem = caught.what();
+    }
+    INFO(problem);
+    CHECK(problem.find("handler 'waits': retry_topics cannot be with group.protocol=consumer") !=
+          std::string::npos);
+}
+
 } // namespace retry_topic_tests

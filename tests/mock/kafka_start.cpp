@@ -1,3 +1,4 @@
+#include "../support/kafka_options.hpp"
 #include "../support/mock_scene.hpp"
 #include "../support/run.hpp"
 
@@ -8,6 +9,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 #include <vector>
 
 // Where a group begins, when it receives, and whether it commits.
@@ -100,6 +102,29 @@ TEST_CASE("a coordinator that still loads has not lost what the group committed"
     REQUIRE(again.until([&] { return again.seen.size() >= 6; }));
     CHECK(again.seen.front().offset == 4);
     CHECK(again.close());
+}
+
+TEST_CASE("a position that Kafka does not have any more is counted, and said") {
+    log_lines lines;
+    transport_options options;
+    options.log = lines.logger();
+    scene here(1, std::move(options));
+    {
+        stream_driver in(here.bus->get(), {"orders"});
+        REQUIRE(in.until([&] { return in.assigned.size() == 1; }));
+        here.publish(0, 10);
+        REQUIRE(in.until([&] { return in.seen.size() == 10; }));
+        CHECK(here.bus->get().health().resets == 0);
+        REQUIRE_FALSE(in.commit({{{detail::intern("orders"), 0}, 5000, {}}}));
+        in.crash();
+    }
+    stream_driver again(here.bus->get(), {"orders"});
+    REQUIRE(again.until([&] { return again.seen.size() >= 10; }));
+    CHECK(again.seen.front().offset == 0);
+    CHECK(here.bus->get().health().resets == 1);
+    CHECK(again.close());
+    CHECK(lines.count("not there any more") == 1);
+    CHECK(lines.count("orders [0]") == 1);
 }
 
 TEST_CASE("a group whose coordinator still loads remembers where it began, too") {

@@ -2,10 +2,12 @@
 
 #include "../dispatch/admit.hpp"
 #include "../dispatch/dispatcher.hpp"
+#include "../error.hpp"
 #include "../settings.hpp"
 #include "alarm.hpp"
 #include "home.hpp"
 #include "home_parts.hpp"
+#include "kafka_properties.hpp"
 #include "lifecycle.hpp"
 #include "publisher.hpp"
 #include "routes.hpp"
@@ -132,6 +134,11 @@ public:
         wake();
     }
     void add(std::shared_ptr<registration> handler) {
+        if (handler->options().retry_topics() && settings_.kafka_enabled() &&
+            !has_companions(options().properties)) {
+            throw error(errc::bad_settings, "handler '" + handler->name() + "': retry_topics " +
+                                                std::string(no_companions));
+        }
         life_.handlers().add(std::move(handler));
         wake();
     }

@@ -174,6 +174,15 @@ inline void complete_security(property_map& all, std::optional<bool> ssl, proble
     }
 }
 
+/// Whether retry topics can be assigned with their topics, which groups of the newer protocol leave
+/// to the broker.
+[[nodiscard]] inline auto has_companions(const property_map& all) -> bool {
+    return find_property(all, "group.protocol") != "consumer";
+}
+inline constexpr std::string_view no_companions =
+    "cannot be with group.protocol=consumer, where the broker alone says who gets which partition, "
+    "so that retry topics would go to other members than their topics; remove one of them";
+
 /// Keeps the heartbeat at a third of the session at most, and the poll interval no shorter than it.
 inline void complete_session(property_map& all, problem_list& problems) {
     const std::optional<long long> session = to_number(find_property(all, "session.timeout.ms"));
@@ -201,12 +210,17 @@ inline void complete_session(property_map& all, problem_list& problems) {
 
 /// Properties that cobus's guarantees rest on.
 inline void refuse_reserved(const property_map& all, problem_list& problems) {
-    static constexpr std::array<std::string_view, 2> reserved{"enable.auto.commit",
-                                                              "enable.auto.offset.store"};
-    for (const std::string_view name : reserved) {
+    static constexpr std::string_view commits =
+        "is cobus's to set, because it commits what is handled; remove it";
+    static constexpr std::array<std::pair<std::string_view, std::string_view>, 3> reserved{
+        {{"enable.auto.commit", commits},
+         {"enable.auto.offset.store", commits},
+         {"transactional.id",
+          "makes librdkafka refuse every publish outside of a transaction, and this version of "
+          "cobus begins none; remove it"}}};
+    for (const auto& [name, cure] : reserved) {
         if (const auto found = all.find(std::string(name)); found != all.end()) {
-            problems.add(name, found->second,
-                         "is cobus's to set, because it commits what is handled; remove it");
+            problems.add(name, found->second, cure);
         }
     }
 }

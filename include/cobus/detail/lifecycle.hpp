@@ -81,7 +81,8 @@ public:
             const std::lock_guard lock(guard_);
             now = transport_ != nullptr ? transport_->health() : cobus::health();
         }
-        now.dead_letters = dispatcher_->dead_letters();
+        now.dead_letters = dispatcher_->runs().dead_letters();
+        now.unknown_types = dispatcher_->unknown_types();
         return now;
     }
     /// Why starting failed, in words.

@@ -31,6 +31,7 @@ struct settings_data {
     std::string park_dead_letters;
     std::vector<std::chrono::milliseconds> retry_delays{
         std::chrono::minutes(1), std::chrono::minutes(10), std::chrono::hours(1)};
+    bool retry_delays_asked = false;                        ///< somebody named them
     std::map<std::string, std::string, std::less<>> topics; ///< this bus's names by the contracts'
     problem_list problems;
     std::optional<bool> ssl;
@@ -350,6 +351,9 @@ inline void complete(const settings_data& data, transport_options& out, problem_
     }
     complete_security(out.properties, data.ssl, problems);
     complete_session(out.properties, problems);
+    if (data.retry_delays_asked && !has_companions(out.properties)) {
+        problems.add("retry_topics", no_companions);
+    }
     refuse_reserved(out.properties, problems);
 }
 

@@ -25,6 +25,9 @@ inline void dispatcher::admit(const delivery& from, partition_state* partition) 
     }
     const match_table::handlers& wanted = matches_.find(*from.content, *host_);
     if (wanted.empty() || partition->before.contains(from.offset)) { // not ours, or done before
+        if (wanted.empty()) {
+            matches_.pass_by(*from.content);
+        }
         finish(*partition, ticket, *from.content, true);
         back_.push_back(from);
         return;

@@ -66,7 +66,7 @@ public:
     [[nodiscard]] auto runs() noexcept -> runner& { return runner_; }
     [[nodiscard]] auto retry_tiers() const noexcept { return limits_.retry_delays.size(); }
     /// From any thread.
-    [[nodiscard]] auto dead_letters() const -> dead_letter_health { return runner_.dead_letters(); }
+    [[nodiscard]] auto unknown_types() const noexcept { return matches_.unknown_types(); }
 
     /// Does what can be done now. True: there is more, run again soon.
     auto run(clock::time_point now) -> bool {

@@ -5,7 +5,9 @@
 #include "registration.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <iterator>
 #include <memory>
@@ -51,6 +53,17 @@ public:
                    std::ranges::find(each->topics(), topic) != each->topics().end();
         });
         return found != all_.end() ? *found : nullptr;
+    }
+    /// Messages of types that nobody takes. From any thread.
+    [[nodiscard]] auto unknown_types() const noexcept -> std::uint64_t {
+        return unknown_types_.load(std::memory_order_relaxed);
+    }
+    /// Counts a message that no handler gets, if that is for its type: others are marked as done,
+    /// or are for others.
+    void pass_by(message& content) {
+        if (!content.is_null() && of_type(content).empty()) {
+            unknown_types_.fetch_add(1, std::memory_order_relaxed);
+        }
     }
     /// Valid until the next call.
     [[nodiscard]] auto find(message& content, const dispatch_host& host) -> const handlers& {
@@ -206,6 +219,7 @@ private:
 
     std::string group_;
     bool honours_marks_;
+    std::atomic<std::uint64_t> unknown_types_{0};
     handlers chosen_; ///< for one replay
     std::vector<registration*> all_;
     table known_;

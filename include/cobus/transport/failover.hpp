@@ -129,6 +129,7 @@ public:
             now = shown_;
         }
         now.kept = spooled_.summary();
+        now.resets = kafka_->health().resets;
         return now;
     }
 

@@ -113,6 +113,12 @@ private:
         // Connection troubles become one line on each change of the state; the rest is for
         // debugging.
         auto* watch = static_cast<cluster_watch*>(rd_kafka_opaque(handle));
+        constexpr int warning = 4; // as of syslog; without an error it is for debugging
+        if (level == warning && std::string_view(facility) == "OFFSET" &&
+            std::string_view(text).find("offset reset") != std::string_view::npos) {
+            watch->reset(text);
+            return;
+        }
         constexpr int critical = 2; // as of syslog
         watch->log(level <= critical ? log_level::error : log_level::debug,
                    std::string("librdkafka: ").append(facility).append(": ").append(text));

@@ -57,6 +57,23 @@ public:
         write_log(log_, level, text);
     }
 
+    /// A consumer's position was not there any more: there is no event for that but a line in
+    /// librdkafka's log.
+    void reset(std::string_view text) noexcept {
+        resets_.fetch_add(1, std::memory_order_relaxed);
+        const std::lock_guard lock(log_guard_);
+        try {
+            write_log(log_, log_level::warning,
+                      "consuming: a position that is not there any more, as after the topic's "
+                      "retention time: " +
+                          std::string(text));
+        } catch (...) { // no memory for a line
+        }
+    }
+    [[nodiscard]] auto resets() const noexcept -> std::uint64_t {
+        return resets_.load(std::memory_order_relaxed);
+    }
+
     // Facts. Those of a client count from `made` to `gone`, although its threads run on for a
     // while.
 
@@ -165,6 +182,7 @@ private:
     link_tracker tracker_;
     std::set<const void*> clients_;
     std::string mechanism_;
+    std::atomic<std::uint64_t> resets_{0};
     std::atomic<bool> up_{false};
     std::atomic<std::int64_t> last_answer_{0};
 };

@@ -69,6 +69,11 @@ public:
                                                  options_.create_topics);
     }
     [[nodiscard]] auto state() const -> link_state override { return watch_->state(); }
+    [[nodiscard]] auto health() const -> cobus::health override {
+        cobus::health now = transport::health();
+        now.resets = watch_->resets();
+        return now;
+    }
     [[nodiscard]] auto has_routes() const noexcept -> bool override { return true; }
     [[nodiscard]] auto partition_for(const message& content, std::int32_t asked) const noexcept
         -> std::int32_t override {
