@@ -10,9 +10,11 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <future>
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using namespace cobus;
@@ -142,6 +144,31 @@ TEST_CASE("one event that is too large for its topic fails alone, also among oth
         }
     }
     CHECK_FALSE(bus.stop());
+}
+
+TEST_CASE("a topic that is compacted is warned of when it is first used, and no other") {
+    const std::string ordinary = unique("ordinary");
+    const std::string compacted = unique("compacted");
+    plain_create_topic(kafka_brokers(), ordinary, 1);
+    plain_create_topic(kafka_brokers(), compacted, 1, 1, {{"cleanup.policy", "compact"}});
+    log_lines lines;
+    transport_options options = options_here();
+    std::promise<void> warned;
+    options.log = [&, write = lines.logger()](log_level level, std::string_view text) {
+        write(level, text);
+        if (text.find("topic " + compacted + " is compacted") != text.npos) {
+            warned.set_value(); // a second time would throw, and the count below tell
+        }
+    };
+    transport_driver bus(kafka(), options);
+    REQUIRE_FALSE(bus.start());
+    for (const std::string& topic : {ordinary, compacted, compacted}) {
+        test_publish node(topic, "key", "v");
+        REQUIRE_FALSE(bus.publish(node));
+    }
+    CHECK(warned.get_future().wait_for(30s) == std::future_status::ready);
+    CHECK_FALSE(bus.stop());
+    CHECK(lines.count("is compacted") == 1);
 }
 
 TEST_CASE("100,000 messages arrive, each once and in order") {

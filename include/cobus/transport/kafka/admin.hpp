@@ -3,6 +3,7 @@
 #include "../../detail/helper_thread.hpp"
 #include "../options.hpp"
 #include "client.hpp"
+#include "compaction.hpp"
 #include "config.hpp"
 #include "handle.hpp"
 #include "topic_requests.hpp"
@@ -21,6 +22,7 @@ namespace cobus::detail::kafka {
 
 /// Makes topics that are missing, without waiting for it: what is published meanwhile waits in
 /// librdkafka. Clusters that cannot make topics on request, as librdkafka's mock, are left alone.
+/// Warns of topics that were there and are compacted.
 class admin {
 public:
     admin(std::shared_ptr<client> of, rd_kafka_queue_t* results, const transport_options& options)
@@ -57,6 +59,7 @@ public:
     void answered(rd_kafka_event_t* event) {
         const auto* result = rd_kafka_event_CreateTopics_result(event);
         if (result == nullptr) {
+            warn_of_compaction(event, client_->watch());
             return;
         }
         if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -73,9 +76,11 @@ public:
     }
 
 private:
+    static constexpr int answer_limit = 1500; // ms
+
     void request(const char* topic) {
-        constexpr int limit = 1500; // ms
-        (void)request_topic(client_->get(), topic, static_cast<int>(partitions_), limit, results_);
+        (void)request_topic(client_->get(), topic, static_cast<int>(partitions_), answer_limit,
+                            results_);
     }
     void one(const char* topic, rd_kafka_resp_err_t code, const char* reason) {
         {
@@ -88,7 +93,10 @@ private:
         }
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
             learn(topic);
-        } else if (code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+        } else if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+            const std::lock_guard lock(guard_);
+            ask_for_compaction(client_->get(), topic, answer_limit, results_);
+        } else {
             // It may well exist; if not, whoever publishes or reads is told so.
             const bool forbidden = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
                                    code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;

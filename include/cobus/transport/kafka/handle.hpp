@@ -24,6 +24,8 @@ using error_ptr = std::unique_ptr<rd_kafka_error_t, deleter<&rd_kafka_error_dest
 using partition_list_ptr = std::unique_ptr<rd_kafka_topic_partition_list_t,
                                            deleter<&rd_kafka_topic_partition_list_destroy>>;
 using new_topic_ptr = std::unique_ptr<rd_kafka_NewTopic_t, deleter<&rd_kafka_NewTopic_destroy>>;
+using config_resource_ptr =
+    std::unique_ptr<rd_kafka_ConfigResource_t, deleter<&rd_kafka_ConfigResource_destroy>>;
 using admin_options_ptr =
     std::unique_ptr<rd_kafka_AdminOptions_t, deleter<&rd_kafka_AdminOptions_destroy>>;
 

@@ -189,10 +189,8 @@ private:
             case RD_KAFKA_EVENT_ERROR:
                 read_error(session_->get(), event.get(), *watch_);
                 break;
-            case RD_KAFKA_EVENT_CREATETOPICS_RESULT:
-                admin_.answered(event.get());
-                break;
             default:
+                admin_.answered(event.get());
                 break;
             }
         }
