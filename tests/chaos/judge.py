@@ -15,6 +15,9 @@ WAYS_TO_KAFKA = ("kafka", "spool")
 LATE = 4_000_000  # microseconds; told and not judged, because brokers and others share the cores
 
 
+# What a busy machine can cause, for want of time; all else is a promise that was broken.
+MATTERS_OF_TIME = {"never answered", "failed", "not handled", "the run", "rows left in a spool",
+                   "too few faults observed", "too seldom under a fault"}
 OBSERVED = 0.75  # of the faults, at least: a short one may hit nobody
 
 
@@ -281,7 +284,8 @@ def main():
     if "--long" in sys.argv[2:]:
         check_coverage(run, verdict)
     for name, examples in verdict.wrong.items():
-        print(f"WRONG: {name}: {len(examples)}, such as {'; '.join(map(str, examples[:5]))}")
+        word = "WRONG" if name in MATTERS_OF_TIME else "BROKEN"
+        print(f"{word}: {name}: {len(examples)}, such as {'; '.join(map(str, examples[:5]))}")
     print("verdict: " + ("WRONG" if verdict.wrong else "nothing lost, nothing out of order"))
     return 1 if verdict.wrong else 0
 

@@ -294,6 +294,12 @@ class TheEnd(unittest.TestCase):
     def test_is_wrong_for_a_long_run_that_covered_little(self):
         self.assertIn("too seldom under a fault", self.ends_with(1, "--long"))
 
+    def test_tells_broken_promises_from_what_a_busy_machine_can_cause(self):
+        self.run_.topic.remove(self.run_.find("p1", 5))
+        printed = self.ends_with(1)
+        self.assertIn("BROKEN: lost: 1, such as p1#5", printed)
+        self.assertNotIn("WRONG: lost", printed)
+
     def test_takes_three_of_four_faults_that_were_noticed(self):
         late = {**self.run_.faults[0], "begin": 100 * SECOND, "end": 101 * SECOND}
         for others, wrong in ((2, False), (1, True)):
