@@ -10,6 +10,10 @@ endif()
 
 list(TRANSFORM INCLUDES PREPEND "-I")
 list(TRANSFORM DEFINITIONS PREPEND "-D")
+file(STRINGS "${SOURCE}" wrapped REGEX "^// .* expects: ")
+if(wrapped)
+    message(FATAL_ERROR "${SOURCE}: an expectation begins in the middle of a line: ${wrapped}")
+endif()
 execute_process(
     COMMAND "${COMPILER}" -std=c++20 -S -o /dev/null ${INCLUDES} ${DEFINITIONS} "${SOURCE}"
     RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)

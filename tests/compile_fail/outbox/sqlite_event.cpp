@@ -1,6 +1,5 @@
-// expects: cobus: an event of an outbox has `static constexpr bool outbox = true;` in its contract,
-// so that nothing publishes it past the table expects: cobus: an event of an outbox is stored as
-// bytes: its contract needs a codec
+// expects: cobus: an event of an outbox has `static constexpr bool outbox = true;`
+// expects: cobus: an event of an outbox is stored as bytes: its contract needs a codec
 #include <cobus/cobus.hpp>
 #include <cobus/sqlite.hpp>
 

@@ -1,5 +1,5 @@
 // expects: cobus: a fixture with faults of a cluster has move_leaders(), move_coordinator(),
-// refuse() and answer_after() expects: cobus: a fixture whose topics grow has add_partitions()
+// expects: cobus: a fixture whose topics grow has add_partitions()
 // expects: cobus: a fixture whose offsets have gaps has leave_gap()
 // expects: cobus: a fixture that injects faults has stall(), resume() and disturb()
 // expects: cobus: a fixture that restarts what is behind its transport has down() and up()
