@@ -107,6 +107,6 @@ struct spooling_fixture : kafka_fixture {
 
 TEST_CASE("Kafka conforms on a real broker") { cobus::test::run_conformance<kafka_fixture>(); }
 
-TEST_CASE("Kafka with a spool bears that a real broker goes away") {
-    cobus::test::run_conformance<spooling_fixture>({.only = "C7"});
+TEST_CASE("Kafka with a spool conforms on a real broker") {
+    cobus::test::run_conformance<spooling_fixture>();
 }

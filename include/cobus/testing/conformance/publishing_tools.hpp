@@ -90,6 +90,7 @@ public:
         w.notes(1);
         cobus::settings how = w.settings();
         how.queue(room, std::size_t{1} << 20U).retention(room).partitions(1);
+        how.when_away(policy::wait); // also where others would be kept meanwhile
         bus_ = w.make_bus(std::move(how));
         reader_ = bus_->on<note>(handler("reader").concurrency(1),
                                  [opened = gate_, seen = handled_](
