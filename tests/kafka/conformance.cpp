@@ -107,6 +107,8 @@ struct spooling_fixture : kafka_fixture {
 
 TEST_CASE("Kafka conforms on a real broker") { cobus::test::run_conformance<kafka_fixture>(); }
 
+// COBUS_TEST_LONG=1: all of it, where outages are what differs from Kafka alone.
 TEST_CASE("Kafka with a spool conforms on a real broker") {
-    cobus::test::run_conformance<spooling_fixture>();
+    const bool all = !cobus::test::conformance_detail::variable("COBUS_TEST_LONG").empty();
+    cobus::test::run_conformance<spooling_fixture>({.only = all ? "" : "C7"});
 }
