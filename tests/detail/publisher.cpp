@@ -127,6 +127,21 @@ TEST_CASE("a cancellation that comes late touches no other publish") {
     CHECK(b.carrier.held.size() == 1);
 }
 
+TEST_CASE("a deadline is forgotten with its publish") {
+    constexpr auto never = (std::chrono::steady_clock::time_point::max)();
+    bench b;
+    const auto late = std::chrono::steady_clock::now() + std::chrono::hours(1);
+    publish_op& op = b.publish();
+    const std::uint64_t generation = op.generation;
+    b.all.watch(op, generation, late);
+    CHECK(b.all.next_deadline() == late);
+    b.carrier.complete(op);
+    b.deliver();
+    CHECK(b.all.next_deadline() == never);
+    b.all.watch(op, generation, late); // by who learns only then that it has ended
+    CHECK(b.all.next_deadline() == never);
+}
+
 TEST_CASE("what is published between the call to start and the start goes out first, in order") {
     bench b;
     publisher early([](void* /*who*/) noexcept {}, nullptr);

@@ -6,12 +6,19 @@
 #include "completion.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <system_error>
 
 namespace cobus::detail {
 
 class publisher;
+struct publish_op;
+
+/// The publishes that end at a time if they have not before.
+using publish_deadlines = std::multimap<std::chrono::steady_clock::time_point, publish_op*>;
 
 /// A publish from the call until its completion was handed on. Pooled by the publisher, so that a
 /// frame may die while the transport still has the node.
@@ -34,6 +41,7 @@ struct publish_op final : publish_node, handled_observer {
     bool abandoned = false;     ///< nobody will ask for it any more; under the guard
     bool until_handled = false; ///< `call`: the transport's answer is not the end
     std::uint64_t call = 0;     ///< its number, until its handlers are through; under the guard
+    std::optional<publish_deadlines::iterator> watched; ///< its own there; under the guard
     std::atomic<int> parts{
         1}; ///< answers to come: two for a call, the transport's and the handlers'
 };

@@ -14,9 +14,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -87,8 +87,7 @@ public:
         if (free_ == nullptr) {
             grow();
         }
-        publish_op* made = std::exchange(free_, free_->free_next);
-        return made;
+        return std::exchange(free_, free_->free_next);
     }
 
     /// Hands a message to the transport if that can take it without a node.
@@ -133,7 +132,10 @@ public:
                std::chrono::steady_clock::time_point deadline) {
         {
             const std::lock_guard lock(guard_);
-            deadlines_.emplace(deadline, watched{&op, generation});
+            if (op.generation != generation) {
+                return; // it has ended meanwhile
+            }
+            op.watched = deadlines_.emplace(deadline, &op);
             soonest_.store(deadlines_.begin()->first, std::memory_order_relaxed);
         }
         wake_(who_);
@@ -144,17 +146,20 @@ public:
     /// Ends what is past its deadline: `tell(waiter, ec, receipt)`. Home only.
     template <class Tell> void expire(std::chrono::steady_clock::time_point now, Tell tell) {
         while (next_deadline() <= now) {
-            watched due{};
+            publish_op* due = nullptr;
+            std::uint64_t generation = 0;
             {
                 const std::lock_guard lock(guard_);
+                if (deadlines_.empty()) {
+                    return; // it has just ended
+                }
                 due = deadlines_.begin()->second;
-                deadlines_.erase(deadlines_.begin());
-                soonest_.store(deadlines_.empty() ? never : deadlines_.begin()->first,
-                               std::memory_order_relaxed);
+                generation = due->generation;
+                unwatch(*due);
             }
             std::error_code ec;
             receipt where;
-            if (publish_op::waiter* who = cancel(*due.op, due.generation, ec, where)) {
+            if (publish_op::waiter* who = cancel(*due, generation, ec, where)) {
                 const bool withdrawn = ec == std::error_code(net::error::operation_aborted);
                 tell(*who, withdrawn ? make_error_code(errc::timed_out) : ec, std::move(where));
             }
@@ -266,10 +271,6 @@ private:
     using chunk = std::array<publish_op, 64>;
     enum class stage : unsigned char { before, expecting, connected, over };
     static constexpr auto never = (std::chrono::steady_clock::time_point::max)();
-    struct watched {
-        publish_op* op;
-        std::uint64_t generation;
-    };
 
     [[nodiscard]] auto take_waiters() -> std::vector<std::pair<publish_op::waiter*, publish_op*>> {
         std::vector<std::pair<publish_op::waiter*, publish_op*>> all;
@@ -292,7 +293,15 @@ private:
             op.free_next = std::exchange(free_, &op);
         }
     }
+    void unwatch(publish_op& op) noexcept {
+        if (op.watched) {
+            deadlines_.erase(*std::exchange(op.watched, std::nullopt));
+            soonest_.store(deadlines_.empty() ? never : deadlines_.begin()->first,
+                           std::memory_order_relaxed);
+        }
+    }
     void reuse(publish_op& op) noexcept {
+        unwatch(op);
         op.where = receipt();
         op.ec.clear();
         op.problem.clear();
@@ -373,7 +382,7 @@ private:
     std::size_t most_early_ = 0; ///< of those that would not wait
     publish_op* free_ = nullptr;
     std::vector<std::unique_ptr<chunk>> chunks_;
-    std::multimap<std::chrono::steady_clock::time_point, watched> deadlines_;
+    publish_deadlines deadlines_;
     /// Of them; who adds one wakes the home afterwards, so that it sees it.
     std::atomic<std::chrono::steady_clock::time_point> soonest_{never};
 };
