@@ -246,7 +246,12 @@ public:
     /// The typed payload, or null if it was not made.
     template <class E>
     [[nodiscard]] auto object() const noexcept -> const E* {
-        const detail::box* found = find(detail::info_of<E>());
+        return object<E>(detail::info_of<E>());
+    }
+    /// The same for who knows its contract.
+    template <class E>
+    [[nodiscard]] auto object(const detail::contract_info& info) const noexcept -> const E* {
+        const detail::box* found = find(info);
         return found != nullptr ? &static_cast<const detail::typed_box<E>*>(found)->value : nullptr;
     }
 

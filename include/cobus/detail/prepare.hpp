@@ -73,7 +73,7 @@ template <class E> void describe(const E& event, prepared& made) {
     message& content = *made.content;
     bus_core& core = made.core();
     using rules = contract<E>;
-    const route& known = core.routes().find(info_of<E>());
+    const route& known = core.routes().find(*content.contract());
     made.when_away = known.when_away;
     const auto type_view = [&content](std::string_view text) { content.type_view(text); };
     const auto type_copy = [&content](std::string_view text) { content.type(text); };

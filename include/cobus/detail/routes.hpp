@@ -38,17 +38,18 @@ public:
     }
 
     [[nodiscard]] auto find(const contract_info& info) -> const route& {
-        block& where = block_of(info.index / per_block);
-        std::atomic<const route*>& slot = where[info.index % per_block];
-        if (const route* known = slot.load(std::memory_order_acquire)) {
-            return *known;
+        if (info.index < per_block * most_blocks) {
+            block* const where =
+                blocks_[info.index / per_block].load(std::memory_order_acquire); // NOLINT: below
+            const route* const known =
+                where != nullptr
+                    ? (*where)[info.index % per_block].load(std::memory_order_acquire) // NOLINT
+                    : nullptr;
+            if (known != nullptr) {
+                return *known;
+            }
         }
-        auto made = std::make_unique<const route>(describe(info));
-        const route* expected = nullptr;
-        if (slot.compare_exchange_strong(expected, made.get(), std::memory_order_acq_rel)) {
-            return *made.release();
-        }
-        return *expected; // another thread was first
+        return make(info);
     }
 
     /// The topic that this bus uses for a contract's one.
@@ -61,6 +62,15 @@ private:
     static constexpr std::size_t most_blocks = 1024;
     using block = std::array<std::atomic<const route*>, per_block>;
 
+    [[gnu::noinline]] auto make(const contract_info& info) -> const route& {
+        std::atomic<const route*>& slot = block_of(info.index / per_block)[info.index % per_block];
+        auto made = std::make_unique<const route>(describe(info));
+        const route* expected = nullptr;
+        if (slot.compare_exchange_strong(expected, made.get(), std::memory_order_acq_rel)) {
+            return *made.release();
+        }
+        return *expected; // another thread was first
+    }
     [[nodiscard]] auto describe(const contract_info& info) const -> route {
         route made;
         made.topic = info.topic.empty() ? nullptr : topic(info.topic);

@@ -12,6 +12,18 @@
 
 namespace cobus::detail {
 
+inline void dispatcher::admit_all(std::size_t count) {
+    partitions_.find_all(std::span(room_).first(count), of_);
+    for (std::size_t next = 0; next < count;) {
+        if (const std::size_t together = admit_together(next, count); together > 0) {
+            next += together;
+        } else {
+            admit(room_[next], of_[next]);
+            ++next;
+        }
+    }
+}
+
 inline void dispatcher::admit(const delivery& from, partition_state* partition) {
     if (partition == nullptr || partition->leaving) {
         back_.push_back(from);
@@ -73,39 +85,39 @@ inline auto dispatcher::is_plain(const delivery& from, const partition_state* at
 
 /// Takes in what comes next and goes to the same handlers, and runs it. Says how many: none, if
 /// the next is one for `admit`.
-inline auto dispatcher::admit_together(std::size_t first, std::span<partition_state* const> of)
-    -> std::size_t {
+inline auto dispatcher::admit_together(std::size_t first, std::size_t end) -> std::size_t {
     const delivery& begin = room_[first];
-    if (begin.content->contract() == nullptr || !is_plain(begin, of[first])) {
+    if (begin.content->contract() == nullptr || !is_plain(begin, of_[first])) {
         return 0;
     }
     const match_table::handlers& wanted = matches_.find(*begin.content, *host_);
     if (wanted.empty() || !matches_.as_before(*begin.content)) {
         return 0;
     }
-    reserve_back(of.size());
+    reserve_back(end - first);
     std::size_t next = first;
     try {
         do {
             volley_.reserve(wanted.size());
-            const watermark::ticket ticket = of[next]->mark.begin(room_[next].offset);
-            volley_.add(wanted, room_[next], *of[next], ticket);
+            const watermark::ticket ticket = of_[next]->mark.begin(room_[next].offset);
+            volley_.add(wanted, room_[next], *of_[next], ticket);
             ++next;
-        } while (next < of.size() && is_plain(room_[next], of[next]) &&
+        } while (next < end && is_plain(room_[next], of_[next]) &&
                  matches_.as_before(*room_[next].content));
     } catch (const std::bad_alloc&) {
         if (next == first) {
             throw;
         }
     }
-    const volley_end at_end(*this);
+    const volley_end at_end(*this, first);
     runner_.run_through(volley_, wanted);
     return next - first;
 }
 
 /// What is through is finished; what is not becomes one of those that `finished` tells of.
-inline void dispatcher::end_volley() noexcept {
+inline void dispatcher::end_volley(std::size_t first) noexcept {
     partition_state* last = nullptr;
+    std::size_t through = 0;
     for (std::size_t i = 0; i < volley_.records().size(); ++i) {
         record& item = *volley_.records()[i];
         item.together = false;
@@ -121,12 +133,16 @@ inline void dispatcher::end_volley() noexcept {
                                    : commits_.finished_one(partitions_, *item.partition, now_);
             last = item.partition;
         }
-        back_.push_back(item.from);
+        if (through != i) {
+            room_[first + through] = room_[first + i];
+        }
+        ++through;
         if (item.kept_lane || item.failed || item.abandoned) {
             volley_.forget(i);
         }
     }
     volley_.clear();
+    stream_->give_back(std::span(room_).subspan(first, through));
 }
 
 } // namespace cobus::detail

@@ -156,13 +156,14 @@ public:
 private:
     class volley_end {
     public:
-        explicit volley_end(dispatcher& of) noexcept : of_(&of) {}
+        volley_end(dispatcher& of, std::size_t first) noexcept : of_(&of), first_(first) {}
         volley_end(const volley_end&) = delete;
         auto operator=(const volley_end&) -> volley_end& = delete;
-        ~volley_end() { of_->end_volley(); }
+        ~volley_end() { of_->end_volley(first_); }
 
     private:
         dispatcher* of_;
+        std::size_t first_; ///< of its messages in `room_`
     };
     enum class phase : unsigned char { open, draining, closing, closed };
     static constexpr std::size_t batch = volley::most;
@@ -178,15 +179,7 @@ private:
                 return false;
             }
             if (got.what == signal::messages) {
-                const auto of = partitions_.find_all(std::span(room_).first(got.count));
-                for (std::size_t j = 0; j < got.count;) {
-                    if (const std::size_t together = admit_together(j, of); together > 0) {
-                        j += together;
-                    } else {
-                        admit(room_[j], of[j]);
-                        ++j;
-                    }
-                }
+                admit_all(got.count);
                 runner_.run_ready();
                 give_back();
             } else if (!take_signal(got)) {
@@ -231,12 +224,12 @@ private:
         }
     }
 
+    void admit_all(std::size_t count);
     void admit(const delivery& from, partition_state* partition);
     void admit_waiting(const delivery& from, partition_state& at, watermark::ticket ticket);
-    [[nodiscard]] auto admit_together(std::size_t first, std::span<partition_state* const> of)
-        -> std::size_t;
+    [[nodiscard]] auto admit_together(std::size_t first, std::size_t end) -> std::size_t;
     [[nodiscard]] static auto is_plain(const delivery& from, const partition_state* at) -> bool;
-    void end_volley() noexcept;
+    void end_volley(std::size_t first) noexcept;
     /// So that ending needs no memory.
     void reserve_back(std::size_t more) {
         const std::size_t needed = back_.size() + records_ + more;
@@ -366,6 +359,7 @@ private:
     runner runner_;
     departures departures_{*host_, partitions_, commits_, runner_};
     std::array<delivery, batch> room_;
+    std::array<partition_state*, batch> of_{}; ///< the partitions of those in `room_`
     std::vector<delivery> back_;
     volley volley_;
     clock::time_point now_{};

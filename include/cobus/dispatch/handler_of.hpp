@@ -160,7 +160,7 @@ private:
         if constexpr (any) {
             return *work.of->from.content;
         } else {
-            return *work.of->from.content->template object<Argument>();
+            return *work.of->from.content->template object<Argument>(*work.handler->info());
         }
     }
 

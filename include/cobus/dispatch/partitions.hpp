@@ -54,13 +54,11 @@ public:
         return nullptr;
     }
 
-    /// The same for several at once, so that the misses of the cache overlap. Valid until the next.
-    [[nodiscard]] auto find_all(std::span<const delivery> of) -> std::span<partition_state* const> {
-        found_.clear();
-        for (const delivery& each : of) {
-            found_.push_back(find(each.where, each.epoch));
+    /// The same for several at once, so that the misses of the cache overlap.
+    void find_all(std::span<const delivery> of, std::span<partition_state*> found) {
+        for (std::size_t i = 0; i < of.size(); ++i) {
+            found[i] = find(of[i].where, of[i].epoch);
         }
-        return found_;
     }
 
     template <class F> void each(std::span<const topic_partition> which, F visit) {
@@ -146,7 +144,6 @@ private:
     std::vector<std::unique_ptr<partition_state>> all_;
     std::vector<partition_state*> index_; ///< by `slot_of`
     std::vector<partition_state*> touched_;
-    std::vector<partition_state*> found_;
     partition_state* last_ = nullptr;
 };
 

@@ -10,12 +10,14 @@ namespace cobus::detail {
 
 inline auto runner::next_job(worker& free) noexcept -> job* {
     job* const done = free.current;
-    if (executing_ != done || !done->ended.well() || done->handler->gate != nullptr ||
-        done->handler->options().retry_topics()) {
+    if (executing_ != done || !done->ended.well()) {
         return nullptr;
     }
     if (volley_ != nullptr) {
         return next_of(*volley_, free, *done);
+    }
+    if (done->handler->gate != nullptr || done->handler->options().retry_topics()) {
+        return nullptr;
     }
     registration& handler = *done->handler;
     executing_ = free.current = nullptr;

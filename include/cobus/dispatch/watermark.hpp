@@ -25,9 +25,13 @@ public:
     }
 
     void finish(ticket which) noexcept {
-        at(which).finished = true;
-        while (first_ != last_ && at(first_).finished) {
-            ++first_;
+        if (which != first_) {
+            at(which).finished = true;
+            ++ahead_;
+            return;
+        }
+        for (++first_; ahead_ > 0 && at(first_).finished; ++first_) {
+            --ahead_;
         }
     }
 
@@ -73,7 +77,7 @@ private:
     [[nodiscard]] auto at(ticket which) noexcept -> entry& {
         return ring_[which & (ring_.size() - 1)];
     }
-    void grow() {
+    [[gnu::noinline]] void grow() {
         std::vector<entry> larger(ring_.empty() ? 16 : 2 * ring_.size());
         for (ticket each = first_; each != last_; ++each) {
             larger[each & (larger.size() - 1)] = at(each);
@@ -84,6 +88,7 @@ private:
     std::vector<entry> ring_; ///< its size is a power of two
     ticket first_ = 0;
     ticket last_ = 0;
+    std::size_t ahead_ = 0; ///< finished above the lowest unfinished
     std::int64_t next_ = -1;
 };
 

@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <exception>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -55,8 +54,8 @@ public:
         if (topic == nullptr) {
             return false; // to be made
         }
-        const std::optional<std::size_t> index = topic->choose(*content, partition);
-        return index && (*topic)[*index].publish_now(content, where);
+        memory_partition* const chosen = topic->choose(*content, partition);
+        return chosen != nullptr && chosen->publish_now(content, where);
     }
     [[nodiscard]] auto withdraw(publish_node& node) noexcept -> bool override {
         memory_partition* partition = memory_partition::of(node);
@@ -106,11 +105,11 @@ private:
             if (topic == nullptr) {
                 topic = &broker_->topic(content.interned_topic(), options_);
             }
-            const std::optional<std::size_t> index = topic->choose(content, node.partition);
-            if (!index) {
+            memory_partition* const chosen = topic->choose(content, node.partition);
+            if (chosen == nullptr) {
                 node.ec = errc::no_partition;
             }
-            return index ? &(*topic)[*index] : nullptr;
+            return chosen;
         } catch (const std::exception&) {
             node.ec = std::make_error_code(std::errc::not_enough_memory);
             return nullptr;

@@ -29,15 +29,17 @@ struct memory_reader {
 
     /// Everything below was given back.
     void give_back(std::int64_t offset) noexcept {
-        outstanding[offset] = nullptr;
         --unreturned;
         std::int64_t at = low.load(std::memory_order_relaxed);
-        if (offset == at) {
-            while (at < next && outstanding[at] == nullptr) {
-                ++at;
-            }
-            low.store(at, std::memory_order_release);
+        if (offset != at) {
+            outstanding[offset] = nullptr;
+            ++ahead;
+            return;
         }
+        for (++at; ahead > 0 && outstanding[at] == nullptr; ++at) {
+            --ahead;
+        }
+        low.store(at, std::memory_order_release);
     }
 
     // What an append and the next read look at comes first, in one line of the cache.
@@ -59,6 +61,7 @@ struct memory_reader {
     memory_cursor* cursor;
     std::int64_t behind = -1; ///< committed up to here before it was given back
     std::size_t unreturned = 0;
+    std::size_t ahead = 0;                    ///< given back above `low`
     std::unique_ptr<memory_reader> following; ///< in a list of retired ones
 };
 

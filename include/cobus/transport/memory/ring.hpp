@@ -19,9 +19,15 @@ public:
     /// Makes room for `count` values from `first` on, of which `used` are there. May throw
     /// `std::bad_alloc`, and then nothing has changed.
     void reserve(std::int64_t first, std::size_t used, std::size_t count) {
-        if (count <= items_.size()) {
-            return;
+        if (count > items_.size()) {
+            grow(first, used, count);
         }
+    }
+
+private:
+    static constexpr std::size_t smallest = 16;
+
+    [[gnu::noinline]] void grow(std::int64_t first, std::size_t used, std::size_t count) {
         std::vector<T> larger(std::bit_ceil(count < smallest ? smallest : count));
         for (std::size_t i = 0; i < used; ++i) {
             const auto number = first + static_cast<std::int64_t>(i);
@@ -30,9 +36,6 @@ public:
         }
         items_.swap(larger);
     }
-
-private:
-    static constexpr std::size_t smallest = 16;
 
     std::vector<T> items_;
 };

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,22 +30,22 @@ public:
         return *partitions_[index];
     }
 
-    /// By the number asked for, else by the key, else each in turn. Nothing for a wrong number.
+    /// By the number asked for, else by the key, else each in turn. Null for a wrong number.
     [[nodiscard]] auto choose(const message& content, std::int32_t asked) noexcept
-        -> std::optional<std::size_t> {
+        -> memory_partition* {
         const auto count = static_cast<std::uint32_t>(partitions_.size());
         if (asked >= 0) {
             const auto index = static_cast<std::uint32_t>(asked);
-            return index < count ? std::optional<std::size_t>(index) : std::nullopt;
+            return index < count ? partitions_[index].get() : nullptr;
         }
         if (const auto key = content.key()) {
-            return partition_of(*key, count);
+            return partitions_[partition_of(*key, count)].get();
         }
         // Not an atomic increment: two threads may take the same turn, and it is spread all the
         // same.
         const std::uint32_t turn = turn_.load(std::memory_order_relaxed);
         turn_.store(turn + 1, std::memory_order_relaxed);
-        return turn % count;
+        return partitions_[turn % count].get();
     }
 
 private:
