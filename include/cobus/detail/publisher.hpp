@@ -8,6 +8,7 @@
 #include "inbox.hpp"
 #include "publish_op.hpp"
 #include "queue.hpp"
+#include "spin_lock.hpp"
 
 #include <array>
 #include <atomic>
@@ -375,7 +376,7 @@ private:
     void* who_;
     std::atomic<transport*> to_{nullptr};
     inbox<publish_op> ended_;
-    std::mutex guard_; // of these
+    spin_lock guard_; // of these
     stage stage_ = stage::before;
     call_number calls_;
     queue<publish_op> early_; ///< submitted after the start was asked for, and before it was done

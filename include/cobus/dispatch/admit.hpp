@@ -95,12 +95,13 @@ inline auto dispatcher::admit_together(std::size_t first, std::size_t end) -> st
         return 0;
     }
     reserve_back(end - first);
+    volley_.begin(wanted);
     std::size_t next = first;
     try {
         do {
-            volley_.reserve(wanted.size());
+            volley_.reserve();
             const watermark::ticket ticket = of_[next]->mark.begin(room_[next].offset);
-            volley_.add(wanted, room_[next], *of_[next], ticket);
+            volley_.add(room_[next], *of_[next], ticket);
             ++next;
         } while (next < end && is_plain(room_[next], of_[next]) &&
                  matches_.as_before(*room_[next].content));
@@ -120,7 +121,6 @@ inline void dispatcher::end_volley(std::size_t first) noexcept {
     std::size_t through = 0;
     for (std::size_t i = 0; i < volley_.records().size(); ++i) {
         record& item = *volley_.records()[i];
-        item.together = false;
         if (item.unfinished > 0) {
             volley_.release(i);
             keep(item, limits_.partition);
@@ -141,7 +141,6 @@ inline void dispatcher::end_volley(std::size_t first) noexcept {
             volley_.forget(i);
         }
     }
-    volley_.clear();
     stream_->give_back(std::span(room_).subspan(first, through));
 }
 

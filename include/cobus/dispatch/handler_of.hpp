@@ -4,6 +4,7 @@
 #include "../detail/queue.hpp"
 #include "context.hpp"
 #include "registration.hpp"
+#include "volley.hpp"
 #include "worker.hpp"
 
 #include <algorithm>
@@ -223,7 +224,7 @@ private:
                 if (work.ended.what() == result::kind::retry) {
                     work.ended = result(result::kind::cancelled);
                 }
-            } else if (self.host().next_job(me) != nullptr) {
+            } else if (volley::running::next(me) || self.host().next_job(me) != nullptr) {
                 continue;
             }
             co_await me.next();

@@ -79,7 +79,9 @@ public:
 
     void set_done() noexcept {
         what_ = kind::done;
-        more_.reset();
+        if (more_) {
+            more_.reset();
+        }
     }
 
     [[nodiscard]] auto what() const noexcept -> kind { return what_; }
@@ -199,7 +201,9 @@ static_assert(sizeof(record) % alignof(job) == 0);
     auto* item = ::new (block) record;
     item->handlers = item->unfinished = handlers;
     for (std::size_t i = 0; i < handlers; ++i) {
-        ::new (static_cast<void*>(reinterpret_cast<job*>(item + 1) + i)) job; // NOLINT: as above
+        auto* work = // NOLINTNEXTLINE: as above
+            ::new (static_cast<void*>(reinterpret_cast<job*>(item + 1) + i)) job;
+        work->of = item;
     }
     return item;
 }

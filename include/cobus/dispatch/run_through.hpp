@@ -3,6 +3,7 @@
 #include "runner.hpp"
 
 #include <cstddef>
+#include <optional>
 
 // How the runner gives a worker one job after another: parts of `runner`, for who has one.
 
@@ -35,12 +36,6 @@ inline auto runner::next_job(worker& free) noexcept -> job* {
     return next;
 }
 
-/// Whether nothing stands between a handler and a job that was just made: nobody waits before it,
-/// and no lane is taken.
-inline auto runner::takes_at_once(const registration& handler) noexcept -> bool {
-    return handler.ready.empty() && handler.lanes.busy() == 0 && !handler.closing;
-}
-
 /// As `next_job`, for a job of a volley, which never waited: so there is less to be undone.
 inline auto runner::next_of(volley& all, worker& free, job& done) noexcept -> job* {
     registration& handler = *done.handler;
@@ -48,7 +43,6 @@ inline auto runner::next_of(volley& all, worker& free, job& done) noexcept -> jo
         observer_->ran(done);
         observer_->over(done);
     }
-    done.settled = true;
     --handler.unfinished;
     --done.of->unfinished;
     job* const next = takes_at_once(handler) ? all.next() : nullptr;
@@ -63,23 +57,50 @@ inline auto runner::next_of(volley& all, worker& free, job& done) noexcept -> jo
 
 inline void runner::run_through(volley& all, const match_table::handlers& handlers) {
     const message& first = *all.records().front()->from.content;
+    const auto usual = [&first](const registration& handler) {
+        return handler.reads_as_published(first) && handler.gate == nullptr &&
+               !handler.options().retry_topics();
+    };
     for (std::size_t i = 0; i < handlers.size(); ++i) {
         registration& handler = *handlers[i];
         handler.unfinished += all.records().size();
-        const bool usual = handler.reads_as_published(first) && handler.gate == nullptr &&
-                           !handler.options().retry_topics();
         all.turn_of(i);
-        while (job* next = all.next()) {
-            if (!usual) {
-                launch(*next);
-            } else if (takes_at_once(handler) && may_run(handler)) {
-                volley_ = &all;
-                execute(*next);
-                volley_ = nullptr;
-            } else {
-                handlers_.add(*next);
-            }
+        if (usual(handler)) {
+            take_turns(all, handler);
+            continue;
         }
+        while (job* next = all.next()) {
+            launch(*next);
+        }
+    }
+}
+
+inline void runner::take_turns(volley& all, registration& handler) {
+    volley_ = &all;
+    try {
+        std::optional<volley::running> now;
+        if (observer_ == nullptr) {
+            now.emplace(all, executing_);
+        }
+        while (takes_at_once(handler) && may_run(handler)) {
+            job* const next = all.next();
+            if (next == nullptr) {
+                break;
+            }
+            execute(*next);
+        }
+    } catch (...) {
+        wait_for_turn(all);
+        throw;
+    }
+    wait_for_turn(all);
+}
+
+/// Those that could not be taken at once.
+inline void runner::wait_for_turn(volley& all) noexcept {
+    volley_ = nullptr;
+    while (job* next = all.next()) {
+        handlers_.add(*next);
     }
 }
 

@@ -130,8 +130,9 @@ public:
     }
 
 private:
-    [[nodiscard]] static auto takes_at_once(const registration& handler) noexcept -> bool;
     [[nodiscard]] auto next_of(volley& all, worker& free, job& done) noexcept -> job*;
+    void take_turns(volley& all, registration& handler);
+    void wait_for_turn(volley& all) noexcept;
     [[nodiscard]] auto may_run(const registration& handler) const noexcept -> bool {
         return running_ < most_running_ && handler.running < handler.options().concurrency();
     }
