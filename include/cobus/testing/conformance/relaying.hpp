@@ -98,10 +98,10 @@ inline auto c83_two_relays(world& w) -> net::awaitable<void> {
     second.committed();
     co_await w.eventually([&] { return numbers_of(seen.all()).contains(count); },
                           "the event that was committed late");
-    // A relay counts rows when they are deleted, which is after their events were handled.
+    // They count a batch when it ended, which may be after the handlers were through with it.
     co_await w.eventually(
         [&] { return first.status().published > 0 && second.status().published > 0; },
-        "both took part");
+        "both to take part");
     co_await first.stop();
     co_await second.stop();
     co_await two->stop();
