@@ -91,8 +91,9 @@ public:
         auto operator=(const running&) -> running& = delete;
         ~running() { here = outer_; }
 
-        /// What `dispatch_host::next_job` does, for the usual case. False: ask that.
-        [[nodiscard]] static auto next(worker& free) noexcept -> bool {
+        /// What `dispatch_host::next_job` does, for the usual case. False: ask that. Never inline:
+        /// coroutines call it that go on on other threads, and must not remember where `here` is.
+        [[nodiscard, gnu::noinline]] static auto next(worker& free) noexcept -> bool {
             job* const done = free.current;
             running* const now = here;
             if (now == nullptr || *now->executing_ != done || !done->ended.well() ||

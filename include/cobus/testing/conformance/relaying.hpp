@@ -99,7 +99,7 @@ inline auto c83_two_relays(world& w) -> net::awaitable<void> {
     co_await w.eventually([&] { return numbers_of(seen.all()).contains(count); },
                           "the event that was committed late");
     // They count a batch when it ended, which may be after the handlers were through with it.
-    co_await w.eventually(
+    co_await w.sooner_or_later(
         [&] { return first.status().published > 0 && second.status().published > 0; },
         "both to take part");
     co_await first.stop();
