@@ -167,8 +167,7 @@ public:
         }
     }
 
-    /// A cancellation: the waiter, to be completed by the caller with `ec` and `where`, or null
-    /// when it came too late.
+    /// A cancellation: the waiter, whom the caller tells `ec` and `where`, or null when too late.
     [[nodiscard]] auto cancel(publish_op& op, std::uint64_t generation, std::error_code& ec,
                               receipt& where) noexcept -> publish_op::waiter* {
         transport* to = to_.load(std::memory_order_acquire);
