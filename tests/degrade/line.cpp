@@ -22,6 +22,7 @@ struct lined {
 
     auto enter(place where) -> carried& {
         carried& item = items.emplace_back();
+        item.sequence = items.size() - 1;
         of.enter(item, where);
         return item;
     }
@@ -151,4 +152,38 @@ TEST_CASE("events keep the order of publishing wherever they go and come back fr
     it.of.leave(it.items[0]);
     CHECK(it.of.waiting().empty());
     CHECK(it.of.waiting().back() == nullptr);
+}
+
+TEST_CASE("events of a partition leave for a line of its own, and come back in order") {
+    lined it(policy::wait);
+    for (int i = 0; i < 6; ++i) {
+        it.enter(i < 4 ? place::in_client : place::held);
+    }
+    line own(policy::wait, {nullptr, 1});
+    CHECK(own.flows());
+    for (const std::size_t i : {1U, 3U, 5U}) {
+        own.take_over(it.items[i], it.of);
+        CHECK(it.items[i].of == &own);
+    }
+    CHECK(order(it.of.in_client()) == "02");
+    CHECK(order(own.in_client()) == "13");
+    CHECK(order(own.waiting()) == "5");
+    CHECK_FALSE(own.flows());
+    own.move(it.items[5], place::in_client);
+    CHECK(own.flows());
+    it.of.join(own);
+    CHECK(own.in_client().empty());
+    CHECK(order(it.of.in_client()) == "01235");
+    CHECK(it.items[3].of == &it.of);
+}
+
+TEST_CASE("what Kafka's client has after its publisher was answered holds nobody up") {
+    lined it(policy::deliver);
+    carried& old = it.enter(place::in_client);
+    CHECK(it.of.way_of_new(state::degraded) == step::hold);
+    it.of.move(old, place::parted);
+    CHECK(it.of.way_of_new(state::degraded) == step::to_memory);
+    CHECK(it.of.flows());
+    it.of.leave(old);
+    CHECK(it.of.flows());
 }

@@ -128,4 +128,41 @@ TEST_CASE("a broker of three that answers no more closes the gates of its partit
     CHECK_FALSE(scene.bus->stop());
 }
 
+TEST_CASE("a broker of three that answers no more keeps nobody waiting with deliver and fail") {
+    three_brokers scene;
+    scene.cluster.set_round_trip(2, 8s);
+    const auto before = steady::now();
+    test_publish& delivered = scene.begin(1, policy::deliver);
+    test_publish& failed = scene.begin(1, policy::fail);
+    std::size_t others = 0;
+    while (delivered.ended.count() + failed.ended.count() < 2 && steady::now() - before < 12s) {
+        test_publish& other = scene.begin(others++ % 2 == 0 ? 0 : 2, policy::fail);
+        REQUIRE(other.ended.reaches(1));
+        CHECK_FALSE(other.ec);
+        (void)failed.ended.reaches(1, 20ms);
+    }
+    const auto took = steady::now() - before;
+    CHECK(took >= 3s);
+    CHECK(took < 5s);                               // 3.5 s, on a machine that has time
+    CHECK(delivered.ec == cobus::errc::maybe_sent); // the client has them still
+    CHECK(failed.ec == cobus::errc::maybe_sent);
+    REQUIRE(scene.becomes(state::degraded));
+
+    const auto at = steady::now();
+    test_publish& refused = scene.begin(1, policy::fail);
+    REQUIRE(refused.ended.reaches(1));
+    CHECK(refused.ec == cobus::errc::unavailable);
+    test_publish& waiting = scene.begin(1, policy::wait);
+    CHECK(steady::now() - at < 500ms);
+    CHECK(waiting.ended.count() == 0);
+
+    scene.cluster.set_round_trip(2, 0ms);
+    REQUIRE(waiting.ended.reaches(1));
+    CHECK_FALSE(waiting.ec);
+    CHECK(scene.becomes(state::connected));
+    CHECK(delivered.ended.count() == 1);
+    CHECK(failed.ended.count() == 1);
+    CHECK_FALSE(scene.bus->stop());
+}
+
 } // namespace route_mock_tests

@@ -14,18 +14,21 @@ class line;
 
 /// Where an event is that was not answered yet.
 enum class place : unsigned char {
+    nowhere,
     held,      ///< here, never handed on
     returned,  ///< here again: Kafka's client gave it up, and it certainly was not sent
     in_client, ///< with Kafka's client
     in_memory, ///< with the memory transport
+    parted,    ///< with Kafka's client, and its publisher was told that it may be sent
 };
 
 /// An event on its way through `failover`, as the inner transports see it.
 struct carried final : stand_in {
     void* owner = nullptr;
     line* of = nullptr;
-    std::uint64_t sequence = 0; ///< in its line
-    place where_now = place::held;
+    std::uint64_t sequence = 0; ///< ascending in the order of publishing
+    place where_now = place::nowhere;
+    bool free = false; ///< may go to any partition
     std::size_t bytes = 0;
     std::chrono::steady_clock::time_point until = (std::chrono::steady_clock::time_point::max)();
     std::uint32_t outage = 0; ///< that it was delivered in process in
@@ -38,15 +41,17 @@ using carried_list = sequence_list<carried>;
 /// What is to be done with the event that comes next.
 enum class step : unsigned char { to_kafka, to_memory, hold, refuse };
 
-/// The events of one topic and policy in the order of publishing. It decides which way each may
-/// take without overtaking an older one, and does nothing else; whoever uses it locks.
+/// The events of one topic and policy in the order of publishing; those of a partition whose gate
+/// closed have one of their own. It decides which way each may take without overtaking an older
+/// one, and does nothing else; whoever uses it locks.
 class line {
 public:
-    explicit line(policy when_away) : when_away_(when_away) {}
+    explicit line(policy when_away, topic_partition where = {})
+        : when_away_(when_away), where_(where) {}
 
     /// The way of an event that is published now.
     [[nodiscard]] auto way_of_new(state at) const noexcept -> step {
-        const step free = way(place::held, next_sequence_, at, when_away_);
+        const step free = way(place::held, 0, at, when_away_);
         return (waiting_.empty() && !sending_) || free == step::refuse ? free : step::hold;
     }
     /// The way of the oldest that waits; there is one. When `stopping`, nobody reads from memory
@@ -57,11 +62,8 @@ public:
                    kafka_only ? policy::wait : when_away_);
     }
 
-    /// A new one takes its place.
-    void enter(carried& item, place where) noexcept {
-        item.sequence = next_sequence_++;
-        put(item, where);
-    }
+    /// A new one takes its place, by its sequence.
+    void enter(carried& item, place where) noexcept { put(item, where); }
     /// One that is known goes elsewhere.
     void move(carried& item, place where) noexcept {
         leave(item);
@@ -79,7 +81,23 @@ public:
         case place::in_memory:
             --in_memory_;
             break;
+        case place::nowhere:
+        case place::parted:
+            break;
         }
+    }
+    /// One of another line belongs here, which is younger than all that do.
+    void take_over(carried& item, line& from) noexcept {
+        from.leave(item);
+        put(item, item.where_now);
+        item.of = this;
+    }
+    /// What Kafka's client has of another line belongs here.
+    void join(line& other) noexcept {
+        for (carried* each = other.in_client_.front(); each != nullptr; each = each->behind) {
+            each->of = this;
+        }
+        in_client_.merge(other.in_client_);
     }
 
     /// While one that waited is handed on, which takes a while, newer ones must not pass it.
@@ -90,6 +108,12 @@ public:
     [[nodiscard]] auto waiting() const noexcept -> const carried_list& { return waiting_; }
     [[nodiscard]] auto in_client() const noexcept -> const carried_list& { return in_client_; }
     [[nodiscard]] auto in_memory() const noexcept -> std::size_t { return in_memory_; }
+    /// Nothing is under way but what Kafka's client has.
+    [[nodiscard]] auto flows() const noexcept -> bool {
+        return waiting_.empty() && in_memory_ == 0 && !sending_;
+    }
+    /// Partition −1: all of the topic but those that have lines of their own.
+    [[nodiscard]] auto where() const noexcept -> const topic_partition& { return where_; }
 
 private:
     /// The rule that keeps the order: an event goes one way only when no older one is still on the
@@ -137,14 +161,17 @@ private:
         case place::in_memory:
             ++in_memory_;
             break;
+        case place::nowhere:
+        case place::parted:
+            break;
         }
     }
 
     carried_list waiting_;
     carried_list in_client_;
     std::size_t in_memory_ = 0;
-    std::uint64_t next_sequence_ = 0;
     policy when_away_;
+    topic_partition where_;
     bool sending_ = false;
 };
 

@@ -35,6 +35,17 @@ public:
         item.before = item.behind = nullptr;
         --size_;
     }
+    /// Takes all of another one.
+    void merge(sequence_list& other) noexcept {
+        Item* behind = first_;
+        while (Item* const item = other.first_) {
+            other.erase(*item);
+            while (behind != nullptr && behind->sequence < item->sequence) {
+                behind = behind->behind;
+            }
+            link(*item, behind != nullptr ? behind->before : last_, behind);
+        }
+    }
 
 private:
     void link(Item& item, Item* before, Item* behind) noexcept {

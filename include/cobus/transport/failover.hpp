@@ -284,6 +284,7 @@ private:
             next.since = now;
         }
         next.kept = spooled_.summary();
+        stayed_ += traffic_.take_stayed();
         const degrade::announcement line =
             degrade::announce(before, next, options_, std::exchange(stayed_, 0));
         {
@@ -367,7 +368,7 @@ private:
     detail::failover_traffic traffic_;
     mutable detail::spooled_traffic spooled_;
     detail::spool_opening opening_;
-    detail::route_keeper keeper_{*kafka_, spooled_, damping};
+    detail::route_keeper keeper_{*kafka_, spooled_.routes(), traffic_.routes(), damping};
     bool routes_ = false;
     bool changed_routes_ = false;
     std::uint64_t stayed_ = 0; ///< in process, in the state that is shown

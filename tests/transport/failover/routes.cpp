@@ -1,4 +1,4 @@
-#include "failover_bench.hpp"
+#include "route_bench.hpp"
 
 #include <cobus/detail/intern.hpp>
 #include <cobus/detail/murmur2.hpp>
@@ -21,67 +21,13 @@ using namespace std::chrono_literals;
 using cobus::policy;
 using cobus::state;
 using cobus::taken;
-using cobus::testing::failover_bench;
+using cobus::testing::key_in;
+using cobus::testing::route_bench;
 using cobus::testing::sent;
 
 namespace route_tests {
 
 using names = std::vector<std::string>;
-
-/// The first key after `from` that lands in that one of three partitions.
-auto key_in(std::int32_t partition, int from = 0) -> std::string {
-    for (;; ++from) {
-        std::string key = "k" + std::to_string(from);
-        if (cobus::detail::partition_of(key, 3) == static_cast<std::uint32_t>(partition)) {
-            return key;
-        }
-    }
-}
-
-/// Three partitions on three brokers, of which those of `partitions_away` are frozen.
-struct route_bench : failover_bench {
-    explicit route_bench(cobus::transport_options with = {}) : failover_bench(std::move(with)) {
-        kafka->partitions = 3;
-        kafka->on_publish = [this](cobus::publish_node& node) {
-            to_kafka.push_back(payload(node));
-            on_the_way.push_back(&node);
-        };
-    }
-    auto keep(std::string text, std::int32_t partition, policy how = policy::deliver_and_spool)
-        -> sent& {
-        return publish(std::move(text), how, true, "t", key_in(partition));
-    }
-    /// As long as it takes until a gate closes, and what that costs.
-    void freeze(std::int32_t partition) { kafka->partitions_away.insert(partition); }
-    void thaw(std::int32_t partition) { kafka->partitions_away.erase(partition); }
-
-    /// Kafka's client hears of what is with brokers that answer.
-    void answer_live() {
-        for (std::size_t i = 0; i < on_the_way.size();) {
-            cobus::publish_node* const node = on_the_way[i];
-            const std::int32_t partition = kafka->partition_for(*node->content, node->partition);
-            if (kafka->partitions_away.contains(partition)) {
-                ++i;
-                continue;
-            }
-            on_the_way.erase(on_the_way.begin() + static_cast<std::ptrdiff_t>(i));
-            node->where.position(partition, next_offset++);
-            (void)kafka->answer_at(i);
-        }
-        time.settle();
-    }
-    /// Time passes in which brokers answer.
-    void pass(std::chrono::milliseconds length) {
-        for (auto rest = length; rest > 0ms; rest -= 100ms) {
-            answer_live();
-            time.pass(std::min<std::chrono::milliseconds>(rest, 100ms));
-        }
-        answer_live();
-    }
-
-    std::vector<cobus::publish_node*> on_the_way;
-    std::int64_t next_offset = 0;
-};
 
 TEST_CASE("a publish to a broker that fell silent is answered within 4 s, and others go on") {
     route_bench bench;

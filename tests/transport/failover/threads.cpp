@@ -213,7 +213,8 @@ TEST_CASE("publishers on several threads keep their order while Kafka comes and 
     for (const racing& node : nodes) {
         withdrawn += node.withdrawn.load() ? 1 : 0;
         REQUIRE(node.completions.load() == (node.withdrawn.load() ? 0 : 1));
-        REQUIRE(node.content != nullptr);
+        // The client has it still when its publisher is told that nobody knows.
+        REQUIRE((node.content != nullptr || node.ec == errc::maybe_sent));
     }
     CHECK(in_memory.reordered == 0);
     MESSAGE("to Kafka " << in_kafka.count << ", in process " << in_memory.count << ", withdrawn "

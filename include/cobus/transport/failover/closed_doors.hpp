@@ -1,6 +1,5 @@
 #pragma once
 
-#include "../../degrade/kept.hpp"
 #include "../../degrade/route_set.hpp"
 #include "../transport.hpp"
 
@@ -14,8 +13,6 @@ namespace cobus::detail {
 /// Which routes are closed, and which way that leaves an event. Whoever uses it locks.
 class closed_doors {
 public:
-    using kept = degrade::kept;
-
     /// `kafka` is only asked for partitions, which calls nobody.
     explicit closed_doors(const transport& kafka) noexcept : kafka_(&kafka) {}
 
@@ -27,12 +24,12 @@ public:
     [[nodiscard]] auto away(const publish_node& node) const noexcept -> bool {
         return !closed.empty() && closed.contains(node.content->interned_topic(), partition(node));
     }
-    /// One whose partition does not matter goes where it may. False: it has to wait.
-    [[nodiscard]] auto finds_way(kept& item) noexcept -> bool {
+    /// One whose partition does not matter, of lane 0, goes where it may. False: it has to wait.
+    [[nodiscard]] auto finds_way(publish_node& item, std::uint64_t lane) noexcept -> bool {
         if (!away(item)) {
             return true;
         }
-        if (item.lane != 0) {
+        if (lane != 0) {
             return false;
         }
         const std::string* topic = item.content->interned_topic();
@@ -46,7 +43,7 @@ public:
                (lane != 0 || closed.other(topic, kafka_->partitions_of(topic), 0) < 0);
     }
     /// Kafka has it.
-    void acknowledged(const kept& item) {
+    void acknowledged(const publish_node& item) {
         if (closed.empty() || item.content == nullptr) {
             return;
         }

@@ -22,13 +22,20 @@ public:
     failover_lines(std::size_t messages, std::size_t bytes)
         : max_messages_(messages), max_bytes_(bytes) {}
 
-    [[nodiscard]] auto find(const std::string* topic, policy when_away) -> line& {
-        line*& found = index_[name{topic, when_away}];
+    [[nodiscard]] auto find(const topic_partition& where, policy when_away) -> line& {
+        line*& found = index_[name{where, when_away}];
         if (found == nullptr) {
-            found = &lines_.emplace_back(when_away);
+            found = &lines_.emplace_back(when_away, where);
         }
         return *found;
     }
+    /// The same if it is there, or null.
+    [[nodiscard]] auto look(const topic_partition& where, policy when_away) const -> const line* {
+        const auto found = index_.find(name{where, when_away});
+        return found != index_.end() ? found->second : nullptr;
+    }
+    /// Above those of all that came.
+    [[nodiscard]] auto next_sequence() const noexcept -> std::uint64_t { return next_sequence_; }
     [[nodiscard]] auto size() const noexcept -> std::size_t { return lines_.size(); }
     [[nodiscard]] auto at(std::size_t index) noexcept -> line& { return lines_[index]; }
 
@@ -57,6 +64,7 @@ public:
 
     void enter(line& into, carried& item, place where) noexcept {
         item.of = &into;
+        item.sequence = next_sequence_++;
         into.enter(item, where);
         count(item, where, true);
     }
@@ -70,28 +78,45 @@ public:
     auto give_up(carried& item) noexcept -> publish_node& {
         count(item, item.where_now, false);
         item.of->leave(item);
+        item.where_now = place::nowhere;
         publish_node& node = item.hand_back();
         recycle(item);
         return node;
     }
+    /// The node alone: Kafka's client still has the event.
+    [[nodiscard]] auto part(carried& item) noexcept -> publish_node& {
+        item.of->leave(item);
+        item.where_now = place::parted;
+        item.beside = nullptr;
+        return item.let_go();
+    }
+    /// The client has a parted one no longer. Its content is to be destroyed without the lock.
+    [[nodiscard]] auto end(carried& item) noexcept -> message_ptr {
+        item.where_now = place::nowhere;
+        message_ptr content = std::move(item.content);
+        recycle(item);
+        return content;
+    }
 
     static void pin(carried& item) noexcept { ++item.pins; }
     void unpin(carried& item) noexcept {
-        --item.pins;
-        if (item.outer == nullptr) {
+        if (--item.pins == 0 && item.where_now == place::nowhere) {
             recycle(item);
         }
     }
 
 private:
     struct name {
-        const std::string* topic;
+        topic_partition where;
         policy when_away;
         friend auto operator==(const name&, const name&) -> bool = default;
     };
     struct name_hash {
         auto operator()(const name& each) const noexcept -> std::size_t {
-            return std::hash<const void*>()(each.topic) ^ static_cast<std::size_t>(each.when_away);
+            constexpr std::size_t policies = 8;
+            return std::hash<const void*>()(each.where.topic) ^
+                   (static_cast<std::size_t>(each.where.partition + 1) * policies +
+                    static_cast<std::size_t>(each.when_away));
         }
     };
 
@@ -107,6 +132,7 @@ private:
         }
         item.forget();
         item.before = nullptr;
+        item.free = false;
         item.until = (std::chrono::steady_clock::time_point::max)();
         item.behind = std::exchange(free_, &item);
     }
@@ -115,6 +141,7 @@ private:
     std::size_t max_bytes_;
     std::size_t waiting_ = 0;
     std::size_t waiting_bytes_ = 0;
+    std::uint64_t next_sequence_ = 0;
     std::unordered_map<name, line*, name_hash> index_;
     std::deque<line> lines_;
     std::deque<carried> all_;

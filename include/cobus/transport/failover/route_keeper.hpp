@@ -3,7 +3,8 @@
 #include "../../degrade/route_gates.hpp"
 #include "../../state.hpp"
 #include "../transport.hpp"
-#include "spooled_traffic.hpp"
+#include "line_routes.hpp"
+#include "spool_routes.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -21,8 +22,9 @@ class route_keeper {
 public:
     using clock = std::chrono::steady_clock;
 
-    route_keeper(transport& kafka, spooled_traffic& spooled, std::chrono::milliseconds damping)
-        : kafka_(kafka), spooled_(spooled), gates_(damping) {}
+    route_keeper(transport& kafka, spool_routes& kept, line_routes& others,
+                 std::chrono::milliseconds damping)
+        : kafka_(kafka), kept_(kept), others_(others), gates_(damping) {}
 
     /// A publish went to Kafka's client. True: the home has to look. Any thread.
     [[nodiscard]] auto begins() noexcept -> bool {
@@ -68,12 +70,12 @@ private:
     auto look(clock::time_point now, bool up) -> bool {
         next_look_ = now + every;
         waiting_.clear();
-        const bool busy = spooled_.routes().look(now, waiting_);
+        const bool busy = look_at_all(now);
         if (busy) {
             watch_until_ = now + watch_on;
         } else if (now >= watch_until_) {
             watching_.store(false, std::memory_order_seq_cst);
-            if (spooled_.routes().look(now, waiting_)) {
+            if (look_at_all(now)) {
                 watching_.store(true, std::memory_order_release); // one came in between
             }
         }
@@ -81,31 +83,40 @@ private:
         if (up && (!waiting_.empty() || any())) { // who leads is to be known, too
             for (const route_trouble& each : kafka_.routes_away(waiting_)) {
                 if (gates_.away(each, now)) {
-                    spooled_.routes().close(each.where, now);
+                    kept_.close(each.where, now);
+                    others_.close(each.where);
                     changed = true;
                 }
             }
         }
         if (any()) {
-            spooled_.routes().sweep(now);
+            kept_.sweep(now);
             ask(now);
         }
         return changed;
     }
+    auto look_at_all(clock::time_point now) -> bool {
+        const bool kept = kept_.look(now, waiting_);
+        return others_.look(now, waiting_) || kept;
+    }
     auto open(clock::time_point now) -> bool {
-        for (const topic_partition& each : spooled_.routes().answered()) {
+        for (const topic_partition& each : kept_.answered()) {
+            gates_.answered(each);
+        }
+        for (const topic_partition& each : others_.answered()) {
             gates_.answered(each);
         }
         const std::vector<topic_partition> some = gates_.open(now);
         for (const topic_partition& each : some) {
-            spooled_.routes().open(each);
+            kept_.open(each);
+            others_.open(each);
         }
         return !some.empty();
     }
     /// Where nothing is under way that would tell.
     void ask(clock::time_point now) {
         for (const auto& [where, each] : gates_.all()) {
-            if (gates_.asks(where, now) && !spooled_.routes().under_way(where)) {
+            if (gates_.asks(where, now) && !kept_.under_way(where) && !others_.under_way(where)) {
                 due_.push_back(where);
             }
         }
@@ -115,7 +126,8 @@ private:
     }
 
     transport& kafka_;
-    spooled_traffic& spooled_;
+    spool_routes& kept_;
+    line_routes& others_;
     degrade::route_gates gates_;
     std::atomic<bool> watching_{false};
     clock::time_point next_look_{};

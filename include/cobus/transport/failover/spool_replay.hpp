@@ -47,7 +47,7 @@ private:
             if (item == nullptr) {
                 return false;
             }
-            if (!desk_.doors.finds_way(*item)) {
+            if (!desk_.doors.finds_way(*item, item->lane)) {
                 desk_.spool.park(*item);
                 return true;
             }

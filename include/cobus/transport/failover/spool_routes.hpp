@@ -1,6 +1,7 @@
 #pragma once
 
 #include "../../degrade/ages.hpp"
+#include "../../degrade/oldest_waiting.hpp"
 #include "../transport.hpp"
 #include "spool_desk.hpp"
 
@@ -34,10 +35,10 @@ public:
             if (age < suspect_) {
                 break;
             }
-            note({each->content->interned_topic(), desk_.doors.partition(*each)}, age,
-                 each->sequence, now, waiting);
+            oldest_.note({each->content->interned_topic(), desk_.doors.partition(*each)}, age,
+                         each->sequence, now, waiting);
         }
-        std::erase_if(oldest_, [now](const oldest& each) { return each.seen != now; });
+        oldest_.end(now);
         return desk_.spool.first_direct() != nullptr;
     }
 
@@ -86,36 +87,6 @@ private:
     using kept = degrade::kept;
     static constexpr std::size_t most = 1000; // looked at under the lock
 
-    struct oldest {
-        topic_partition where;
-        std::uint64_t sequence;
-        clock::time_point since;
-        clock::time_point seen;
-    };
-
-    void note(const topic_partition& where, std::chrono::milliseconds age, std::uint64_t sequence,
-              clock::time_point now, std::vector<waiting_route>& waiting) {
-        for (oldest& each : oldest_) {
-            if (each.where != where) {
-                continue;
-            }
-            if (each.seen == now) {
-                return; // an older one was
-            }
-            if (each.sequence != sequence) {
-                each.sequence = sequence;
-                each.since = now;
-            }
-            each.seen = now;
-            waiting.push_back(
-                {where, age,
-                 std::chrono::duration_cast<std::chrono::milliseconds>(now - each.since)});
-            return;
-        }
-        oldest_.push_back({where, sequence, now, now});
-        waiting.push_back({where, age, {}});
-    }
-
     void sweep(clock::time_point now, bool all) noexcept {
         std::vector<publish_node*> told;
         try {
@@ -163,7 +134,7 @@ private:
     spool_desk& desk_;
     std::chrono::milliseconds suspect_;
     degrade::ages ages_;
-    std::vector<oldest> oldest_;
+    degrade::oldest_waiting oldest_;
 };
 
 } // namespace cobus::detail

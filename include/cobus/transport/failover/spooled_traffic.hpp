@@ -73,7 +73,7 @@ public:
                 return desk_.keep(node, lane, may_wait, dropped);
             }
             item = &desk_.take(node, lane);
-            (void)desk_.doors.finds_way(*item);
+            (void)desk_.doors.finds_way(*item, item->lane);
             desk_.spool.enter_direct(*item);
         }
         return publish_directly(*item, may_wait);

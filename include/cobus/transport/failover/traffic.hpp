@@ -1,10 +1,10 @@
 #pragma once
 
-#include "../../detail/spin_lock.hpp"
 #include "../../error.hpp"
 #include "../../state.hpp"
 #include "../transport.hpp"
-#include "lines.hpp"
+#include "line_desk.hpp"
+#include "line_routes.hpp"
 #include "runtime.hpp"
 
 #include <algorithm>
@@ -34,10 +34,11 @@ public:
           runtime_(runtime),
           kafka_(kafka),
           memory_(memory),
-          lines_(options.queue_messages, options.queue_bytes) {}
+          desk_(options, kafka),
+          routes_(desk_, runtime, options.decision_time) {}
 
     void open() noexcept {
-        const std::lock_guard lock(guard_);
+        const std::lock_guard lock(desk_.guard);
         open_ = true;
     }
 
@@ -49,22 +50,26 @@ public:
         carried* item = nullptr;
         step way = step::refuse;
         {
-            const std::lock_guard lock(guard_);
+            const std::lock_guard lock(desk_.guard);
             if (!open_ || stop_at_) {
                 node.ec = errc::closed;
                 return taken::done;
             }
-            degrade::line& line = lines_.find(node.content->interned_topic(), node.when_away);
-            way = line.way_of_new(gate_);
-            if (way == step::hold && !may_wait && lines_.full(bytes)) {
+            degrade::line& line = desk_.line_of(node);
+            way = desk_.way_of_new(line, node);
+            if (way == step::hold && !may_wait && desk_.lines.full(bytes)) {
                 return taken::full;
             }
             if (way != step::refuse) {
-                item = &lines_.take(node, bytes);
+                item = &desk_.lines.take(node, bytes);
                 item->owner = this;
                 item->completed = &inner_completed;
                 item->until = until;
-                lines_.enter(line, *item, place_on(way));
+                item->free = line_desk::is_free(*item);
+                if (way == step::to_kafka) {
+                    desk_.choose_way(*item);
+                }
+                desk_.lines.enter(line, *item, place_on(way));
                 stays(*item);
             }
         }
@@ -89,26 +94,30 @@ public:
         }
         transport* with = nullptr;
         {
-            const std::lock_guard lock(guard_);
+            const std::lock_guard lock(desk_.guard);
             if (item->outer != &node) {
                 return false; // answered meanwhile
             }
             with = inner_of(item->where_now);
             if (with == nullptr) {
-                lines_.give_up(*item);
+                desk_.lines.give_up(*item);
             } else {
                 failover_lines::pin(*item);
             }
         }
         bool mine = with == nullptr;
+        message_ptr rest;
         if (with != nullptr) {
             mine = with->withdraw(*item);
-            const std::lock_guard lock(guard_);
-            if (mine) {
+            const std::lock_guard lock(desk_.guard);
+            if (mine && item->where_now == place::parted) { // answered meanwhile
+                rest = desk_.lines.end(*item);
+                mine = false;
+            } else if (mine) {
                 stays_not(*item);
-                lines_.give_up(*item);
+                desk_.lines.give_up(*item);
             }
-            lines_.unpin(*item);
+            desk_.lines.unpin(*item);
         }
         runtime_.wake(); // those behind it may go on
         return mine;
@@ -118,8 +127,9 @@ public:
     auto gate(const health& now) -> std::uint64_t {
         std::uint64_t stayed = 0;
         {
-            const std::lock_guard lock(guard_);
-            gate_ = now.what;
+            const std::lock_guard lock(desk_.guard);
+            desk_.gate = now.what;
+            desk_.gate_since = runtime_.now();
             at_.store(now.what, std::memory_order_release);
             stayed = std::exchange(stayed_, 0); // those under way included
             ++outage_;
@@ -129,9 +139,16 @@ public:
             health_ = now;
         }
         if (now.what == state::degraded || now.what == state::failed) {
-            reclaim();
+            routes_.reclaim(kafka_);
         }
         return stayed;
+    }
+    /// How many events were delivered in process since it was asked last, or since the gate's last
+    /// change.
+    [[nodiscard]] auto take_stayed() noexcept -> std::uint64_t {
+        const std::lock_guard lock(desk_.guard);
+        ++outage_;
+        return std::exchange(stayed_, 0);
     }
     [[nodiscard]] auto current() const -> health {
         const std::lock_guard lock(health_guard_);
@@ -143,14 +160,18 @@ public:
 
     /// Takes no new ones, delivers nothing in process any more, and ends at `deadline` what waits.
     void stop(clock::time_point deadline) noexcept {
-        const std::lock_guard lock(guard_);
+        const std::lock_guard lock(desk_.guard);
         stop_at_ = deadline;
     }
 
     // Of the home.
 
+    /// Of single routes.
+    [[nodiscard]] auto routes() noexcept -> line_routes& { return routes_; }
+
     /// Ends those that waited to their limit.
     void expire(clock::time_point now) noexcept {
+        routes_.run(now);
         for (std::size_t i = 0; degrade::line* line = line_at(i); ++i) {
             while (publish_node* late = take_late(*line, now)) {
                 late->ec = errc::timed_out;
@@ -171,15 +192,15 @@ public:
         return false;
     }
     [[nodiscard]] auto nothing_waits() noexcept -> bool {
-        const std::lock_guard lock(guard_);
-        return lines_.waiting() == 0;
+        const std::lock_guard lock(desk_.guard);
+        return desk_.lines.waiting() == 0;
     }
     /// When `expire` has something to do.
     [[nodiscard]] auto due() noexcept -> clock::time_point {
-        const std::lock_guard lock(guard_);
-        clock::time_point next = (clock::time_point::max)();
-        for (std::size_t i = 0; i < lines_.size(); ++i) {
-            if (const carried* oldest = lines_.at(i).waiting().front()) {
+        clock::time_point next = routes_.due();
+        const std::lock_guard lock(desk_.guard);
+        for (std::size_t i = 0; i < desk_.lines.size(); ++i) {
+            if (const carried* oldest = desk_.lines.at(i).waiting().front()) {
                 next = (std::min)({next, oldest->until, stop_at_.value_or(next)});
             }
         }
@@ -200,12 +221,15 @@ private:
             return settle(item, true) != nullptr ? how : taken::pending;
         }
         if (how == taken::full) {
-            {
-                const std::lock_guard lock(guard_);
-                stays_not(item);
-                lines_.give_up(item);
-            }
+            message_ptr rest;
+            const std::lock_guard lock(desk_.guard);
             runtime_.wake();
+            if (item.where_now == place::parted) { // answered meanwhile
+                rest = desk_.lines.end(item);
+                return taken::pending;
+            }
+            stays_not(item);
+            desk_.lines.give_up(item);
         }
         return how;
     }
@@ -222,12 +246,19 @@ private:
     /// sent and its policy knows another way, back into its line; then null.
     auto settle(carried& item, bool at_once) noexcept -> publish_node* {
         publish_node* outer = nullptr;
+        message_ptr rest;
         bool others_wait = false;
         {
-            const std::lock_guard lock(guard_);
+            const std::lock_guard lock(desk_.guard);
             const degrade::line& line = *item.of;
-            if (goes_back(item, at_once)) {
-                lines_.move(item, place::returned);
+            others_wait = desk_.doors.any();
+            if (others_wait && !item.ec && item.where_now != place::in_memory) {
+                desk_.acknowledged(item);
+            }
+            if (item.where_now == place::parted) {
+                rest = desk_.lines.end(item);
+            } else if (goes_back(item, at_once)) {
+                desk_.lines.move(item, place::returned);
             } else {
                 if (item.where_now == place::in_memory && !item.ec) {
                     item.where.degraded(true);
@@ -235,9 +266,9 @@ private:
                 } else {
                     stays_not(item);
                 }
-                outer = &lines_.give_up(item);
+                outer = &desk_.lines.give_up(item);
             }
-            others_wait = !line.waiting().empty();
+            others_wait = others_wait || !line.waiting().empty();
         }
         if (others_wait) {
             runtime_.wake();
@@ -247,7 +278,7 @@ private:
     [[nodiscard]] auto goes_back(const carried& item, bool at_once) const noexcept -> bool {
         const bool not_sent = item.ec == errc::timed_out || item.ec == errc::unavailable;
         if (!not_sent || item.where_now != place::in_client || item.content == nullptr ||
-            stop_at_ || gate_ == state::failed) {
+            stop_at_ || desk_.gate == state::failed) {
             return false;
         }
         // A client that refuses at once would be asked again at once, and so on.
@@ -271,7 +302,7 @@ private:
     void refuse(publish_node& node) const noexcept {
         const health now = current();
         node.ec = now.what == state::failed ? now.cause : make_error_code(errc::unavailable);
-        node.problem = now.why;
+        node.problem = now.what == state::connected ? "its part of Kafka is away" : now.why;
     }
 
     // --- the home
@@ -281,21 +312,24 @@ private:
         carried* next = nullptr;
         step way = step::hold;
         {
-            const std::lock_guard lock(guard_);
+            const std::lock_guard lock(desk_.guard);
             if (line.waiting().empty()) {
                 return false;
             }
-            way = line.way_of_oldest(gate_, stop_at_.has_value());
+            way = desk_.way_of_oldest(line, stop_at_.has_value());
             if (way == step::hold) {
                 return false;
             }
             next = line.waiting().front();
             outer = next->outer;
             if (way == step::refuse) {
-                lines_.give_up(*next);
+                desk_.lines.give_up(*next);
             } else {
+                if (way == step::to_kafka) {
+                    desk_.choose_way(*next);
+                }
                 line.sending(true); // until it has arrived, nothing may take the direct way
-                lines_.move(*next, place_on(way));
+                desk_.lines.move(*next, place_on(way));
                 stays(*next);
             }
         }
@@ -311,50 +345,23 @@ private:
         if (how != taken::pending) {
             outer->completed(*outer);
         }
-        const std::lock_guard lock(guard_);
+        const std::lock_guard lock(desk_.guard);
         line.sending(false);
         return true;
     }
 
     auto take_late(degrade::line& line, clock::time_point now) noexcept -> publish_node* {
-        const std::lock_guard lock(guard_);
+        const std::lock_guard lock(desk_.guard);
         carried* oldest = line.waiting().front();
         if (oldest == nullptr || (oldest->until > now && !(stop_at_ && *stop_at_ <= now))) {
             return nullptr;
         }
-        return &lines_.give_up(*oldest);
-    }
-
-    /// Takes back what Kafka's client has not begun with, youngest first, so that it does not wait
-    /// there for a timeout of its own.
-    void reclaim() noexcept {
-        for (std::size_t i = 0; degrade::line* line = line_at(i); ++i) {
-            while (reclaim_youngest(*line)) {
-            }
-        }
-    }
-    auto reclaim_youngest(degrade::line& line) noexcept -> bool {
-        carried* youngest = nullptr;
-        {
-            const std::lock_guard lock(guard_);
-            youngest = line.in_client().back();
-            if (youngest == nullptr) {
-                return false;
-            }
-            failover_lines::pin(*youngest);
-        }
-        const bool mine = kafka_.withdraw(*youngest);
-        const std::lock_guard lock(guard_);
-        if (mine) {
-            lines_.move(*youngest, place::held);
-        }
-        lines_.unpin(*youngest);
-        return mine;
+        return &desk_.lines.give_up(*oldest);
     }
 
     [[nodiscard]] auto line_at(std::size_t index) noexcept -> degrade::line* {
-        const std::lock_guard lock(guard_);
-        return index < lines_.size() ? &lines_.at(index) : nullptr;
+        const std::lock_guard lock(desk_.guard);
+        return index < desk_.lines.size() ? &desk_.lines.at(index) : nullptr;
     }
     [[nodiscard]] static auto place_on(step way) noexcept -> place {
         return way == step::to_kafka    ? place::in_client
@@ -370,9 +377,8 @@ private:
     transport& kafka_;
     transport& memory_;
 
-    spin_lock guard_;
-    failover_lines lines_;
-    state gate_ = state::connecting;
+    line_desk desk_;
+    line_routes routes_;
     std::atomic<state> at_{state::connecting}; ///< the same, for others
     std::uint64_t stayed_ = 0;                 ///< in process, in the state that is
     std::uint32_t outage_ = 0;                 ///< counts the states

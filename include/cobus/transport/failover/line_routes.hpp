@@ -1,0 +1,231 @@
+#pragma once
+
+#include "../../degrade/ages.hpp"
+#include "../../degrade/oldest_waiting.hpp"
+#include "../transport.hpp"
+#include "line_desk.hpp"
+#include "runtime.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace cobus::detail {
+
+/// Closes and opens the gates of single routes for what is not kept, and answers publishers whose
+/// events are with a client that does not hear from Kafka. Of the home.
+class line_routes {
+public:
+    using clock = std::chrono::steady_clock;
+
+    /// `limit`: so long publishers wait for a client that does not hear from Kafka.
+    line_routes(line_desk& desk, failover_runtime& runtime, std::chrono::milliseconds limit)
+        : desk_(desk), runtime_(runtime), limit_(limit), suspect_(limit / 3) {}
+
+    /// Where publishers wait for Kafka's answer for a while. True: something is under way.
+    auto look(clock::time_point now, std::vector<waiting_route>& waiting) -> bool {
+        const std::lock_guard lock(desk_.guard);
+        ages_.mark(now, desk_.lines.next_sequence());
+        bool busy = false;
+        for (std::size_t i = 0; i < desk_.lines.size(); ++i) {
+            std::size_t room = most;
+            const carried* each = desk_.lines.at(i).in_client().front();
+            busy = busy || each != nullptr;
+            for (; each != nullptr && room-- > 0; each = each->behind) {
+                const auto age = ages_.of(each->sequence, now);
+                if (age < suspect_) {
+                    break;
+                }
+                oldest_.note({each->content->interned_topic(), desk_.doors.partition(*each)}, age,
+                             each->sequence, now, waiting);
+            }
+        }
+        oldest_.end(now);
+        return busy;
+    }
+
+    /// Nothing goes there from now on, and what is there stands in lines of its own.
+    void close(const topic_partition& where) noexcept try {
+        const std::lock_guard lock(desk_.guard);
+        const bool known = where.partition >= 0;
+        std::vector<std::pair<degrade::line*, degrade::line*>> parts;
+        for (std::size_t i = 0; known && i < desk_.lines.size(); ++i) {
+            degrade::line& whole = desk_.lines.at(i);
+            if (whole.where() == topic_partition{where.topic, -1}) {
+                parts.emplace_back(&whole, &desk_.lines.find(where, whole.when_away()));
+            }
+        }
+        desk_.doors.closed.add(where);
+        if (known) {
+            if (std::ranges::find(apart_, where) == apart_.end()) { // else it opened just before
+                apart_.push_back(where);
+            }
+            desk_.apart.add(where);
+        }
+        for (const auto& [whole, part] : parts) {
+            take(*whole, whole->waiting().front(), *part);
+            take(*whole, whole->in_client().front(), *part);
+        }
+    } catch (...) { // no memory: its publishers wait for Kafka
+    }
+    void open(const topic_partition& where) noexcept {
+        const std::lock_guard lock(desk_.guard);
+        desk_.doors.closed.remove(where);
+        runtime_.wake();
+    }
+    [[nodiscard]] auto answered() noexcept -> std::vector<topic_partition> {
+        const std::lock_guard lock(desk_.guard);
+        return std::exchange(desk_.doors.answered, {});
+    }
+    /// Whether publishers wait for what Kafka's client has for it.
+    [[nodiscard]] auto under_way(const topic_partition& where) noexcept -> bool {
+        const std::lock_guard lock(desk_.guard);
+        for (std::size_t i = 0; i < desk_.lines.size(); ++i) {
+            const degrade::line& each = desk_.lines.at(i);
+            if (each.where() == where && !each.in_client().empty()) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// Tells publishers that have waited long enough for a client that does not hear from Kafka.
+    void run(clock::time_point now) noexcept {
+        try {
+            rejoin();
+        } catch (...) { // no memory: at the next run
+        }
+        while (part_some(now)) {
+        }
+    }
+    /// Takes back what Kafka's client has not begun with, youngest first, so that it does not wait
+    /// there for a timeout of its own.
+    void reclaim(transport& kafka) noexcept {
+        for (std::size_t i = 0; degrade::line* line = line_at(i); ++i) {
+            while (reclaim_youngest(*line, kafka)) {
+            }
+        }
+    }
+    /// When `run` has something to do if nobody looks.
+    [[nodiscard]] auto due() noexcept -> clock::time_point {
+        const std::lock_guard lock(desk_.guard);
+        for (std::size_t i = 0; desk_.gate == state::degraded && i < desk_.lines.size(); ++i) {
+            const degrade::line& each = desk_.lines.at(i);
+            if (ends(each) && !each.in_client().empty()) {
+                return desk_.gate_since + limit_;
+            }
+        }
+        return (clock::time_point::max)();
+    }
+
+private:
+    using carried = degrade::carried;
+    static constexpr std::size_t most = 1000; // looked at under the lock
+    static constexpr std::size_t some = 64;   // told at a time
+
+    /// Those of one list of `whole` that go there.
+    void take(degrade::line& whole, carried* first, degrade::line& part) noexcept {
+        for (carried* each = first; each != nullptr;) {
+            carried* const behind = each->behind;
+            if (desk_.doors.partition(*each) == part.where().partition) {
+                part.take_over(*each, whole);
+            }
+            each = behind;
+        }
+    }
+    /// Routes that are open and have nothing of their own any more.
+    void rejoin() {
+        if (apart_.empty()) {
+            return;
+        }
+        const std::lock_guard lock(desk_.guard);
+        std::erase_if(apart_, [this](const topic_partition& where) {
+            if (desk_.doors.closed.contains(where)) {
+                return false;
+            }
+            for (const policy how : {policy::deliver, policy::wait, policy::fail}) {
+                if (!desk_.lines.find(where, how).flows()) {
+                    return false;
+                }
+            }
+            for (const policy how : {policy::deliver, policy::wait, policy::fail}) {
+                desk_.lines.find({where.topic, -1}, how).join(desk_.lines.find(where, how));
+            }
+            desk_.apart.remove(where);
+            return true;
+        });
+    }
+    [[nodiscard]] auto line_at(std::size_t index) noexcept -> degrade::line* {
+        const std::lock_guard lock(desk_.guard);
+        return index < desk_.lines.size() ? &desk_.lines.at(index) : nullptr;
+    }
+    auto reclaim_youngest(degrade::line& line, transport& kafka) noexcept -> bool {
+        carried* youngest = nullptr;
+        {
+            const std::lock_guard lock(desk_.guard);
+            youngest = line.in_client().back();
+            if (youngest == nullptr) {
+                return false;
+            }
+            failover_lines::pin(*youngest);
+        }
+        const bool mine = kafka.withdraw(*youngest);
+        const std::lock_guard lock(desk_.guard);
+        if (mine) {
+            desk_.lines.move(*youngest, degrade::place::held);
+        }
+        desk_.lines.unpin(*youngest);
+        return mine;
+    }
+    /// With `wait`, publishers wait.
+    [[nodiscard]] static auto ends(const degrade::line& line) noexcept -> bool {
+        return line.when_away() != policy::wait;
+    }
+    /// True: there may be more.
+    [[nodiscard]] auto part_some(clock::time_point now) noexcept -> bool {
+        std::array<publish_node*, some> told{};
+        std::size_t count = 0;
+        {
+            const std::lock_guard lock(desk_.guard);
+            if (desk_.gate != state::degraded && !desk_.doors.any()) {
+                return false;
+            }
+            const bool all = desk_.gate == state::degraded && now - desk_.gate_since >= limit_;
+            for (std::size_t i = 0; i < desk_.lines.size(); ++i) {
+                degrade::line& line = desk_.lines.at(i);
+                carried* each = ends(line) ? line.in_client().front() : nullptr;
+                std::size_t room = most;
+                while (each != nullptr && count < some && room-- > 0 &&
+                       (all || ages_.of(each->sequence, now) >= limit_)) {
+                    carried* const behind = each->behind;
+                    if (desk_.away(*each)) {
+                        told[count] = &desk_.part(*each);
+                        ++count;
+                    }
+                    each = behind;
+                }
+            }
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            told[i]->completed(*told[i]);
+        }
+        if (count > 0) {
+            runtime_.wake(); // those behind them may go on
+        }
+        return count == some;
+    }
+
+    line_desk& desk_;
+    failover_runtime& runtime_;
+    std::chrono::milliseconds limit_;
+    std::chrono::milliseconds suspect_;
+    degrade::ages ages_;
+    degrade::oldest_waiting oldest_;
+    std::vector<topic_partition> apart_;
+};
+
+} // namespace cobus::detail

@@ -1,0 +1,443 @@
+#include "route_bench.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace std::chrono_literals;
+using cobus::errc;
+using cobus::path;
+using cobus::policy;
+using cobus::state;
+using cobus::taken;
+using cobus::testing::key_in;
+using cobus::testing::route_bench;
+using cobus::testing::sent;
+
+namespace line_route_tests {
+
+using names = std::vector<std::string>;
+
+/// Publishes with one policy, a partition of three of which fell silent.
+struct line_bench : route_bench {
+    explicit line_bench(policy how, cobus::transport_options with = {})
+        : route_bench(std::move(with)), when_away(how) {
+        connected();
+        put("warm", 1);
+        pass(100ms);
+        to_kafka.clear();
+    }
+    auto put(std::string text, std::int32_t partition, int from = 0) -> sent& {
+        return publish(std::move(text), when_away, true, "t", key_in(partition, from));
+    }
+    /// The client hears what became of the oldest that it has for partitions that are silent.
+    void client_says(std::error_code ec) {
+        for (std::size_t i = 0; i < on_the_way.size(); ++i) {
+            const auto at = kafka->partition_for(*on_the_way[i]->content, on_the_way[i]->partition);
+            if (kafka->partitions_away.contains(at)) {
+                on_the_way.erase(on_the_way.begin() + static_cast<std::ptrdiff_t>(i));
+                REQUIRE(kafka->answer_at(i, ec));
+                break;
+            }
+        }
+        time.settle();
+    }
+    /// How long it takes until the publish is answered, while others are acknowledged.
+    [[nodiscard]] auto answered_after(const sent& node) -> std::chrono::milliseconds {
+        const auto before = time.now();
+        while (!node.over() && time.now() - before < 30s) {
+            sent& other = put("x", 0);
+            pass(100ms);
+            CHECK(other.over());
+            CHECK_FALSE(other.ec);
+            CHECK_FALSE(other.where.degraded());
+        }
+        return std::chrono::duration_cast<std::chrono::milliseconds>(time.now() - before);
+    }
+
+    policy when_away;
+};
+
+TEST_CASE("with fail, what is at a silent broker ends within 4 s, and what comes next at once") {
+    line_bench bench(policy::fail);
+    bench.freeze(1);
+    sent& stuck = bench.put("1", 1);
+    const auto took = bench.answered_after(stuck);
+    CHECK(took >= 3s);
+    CHECK(took < 4s);
+    CHECK(stuck.ec == errc::maybe_sent); // the client has it still
+    CHECK(bench.whole->health().what == state::degraded);
+    REQUIRE(bench.whole->health().routes.size() == 1);
+    CHECK(bench.whole->health().routes[0].partition == 1);
+
+    sent& next = bench.put("2", 1);
+    CHECK(next.ec == errc::unavailable);
+    CHECK(next.problem == "its part of Kafka is away");
+    CHECK(std::ranges::count(bench.to_kafka, "2") == 0);
+    bench.thaw(1);
+    bench.pass(1500ms);
+    CHECK(bench.whole->health().what == state::connected);
+    CHECK(stuck.completions == 1); // the client's answer came after all
+    sent& last = bench.put("3", 1);
+    bench.pass(100ms);
+    CHECK(last.over());
+    CHECK_FALSE(last.ec);
+    CHECK(bench.to_memory.empty());
+}
+
+TEST_CASE("with deliver, what is at a silent broker ends within 4 s, and what comes next is "
+          "handled in process") {
+    line_bench bench(policy::deliver);
+    bench.freeze(1);
+    sent& stuck = bench.put("1", 1);
+    const auto took = bench.answered_after(stuck);
+    CHECK(took >= 3s);
+    CHECK(took < 4s);
+    CHECK(stuck.ec == errc::maybe_sent); // the client has it still
+    for (const char* each : {"2", "3"}) {
+        sent& next = bench.put(each, 1);
+        REQUIRE(next.over());
+        CHECK_FALSE(next.ec);
+        CHECK(next.where.way() == path::memory);
+    }
+    SUBCASE("the client gives it up") { bench.client_says(errc::timed_out); }
+    SUBCASE("the client cannot say") { bench.client_says(errc::maybe_sent); }
+    SUBCASE("Kafka has it") { bench.client_says({}); }
+    CHECK(stuck.completions == 1);
+    CHECK(bench.to_memory == names{"2", "3"}); // it is not handled in process as well
+    bench.thaw(1);
+    bench.pass(3s);
+    CHECK(bench.whole->health().what == state::connected);
+    CHECK(bench.lines.back().find("2 events stayed in process") != std::string::npos);
+    sent& last = bench.put("5", 1);
+    bench.pass(100ms);
+    CHECK(last.over());
+    CHECK_FALSE(last.where.degraded());
+}
+
+TEST_CASE("with wait, events of a silent broker wait here, in order, and others go on") {
+    line_bench bench(policy::wait);
+    bench.freeze(1);
+    sent& stuck = bench.put("1", 1);
+    for (int i = 0; i < 8; ++i) {
+        sent& other = bench.put("x", 0);
+        bench.pass(500ms);
+        CHECK(other.over());
+    }
+    REQUIRE(bench.whole->health().routes.size() == 1);
+    sent& behind = bench.put("2", 1);
+    sent& third = bench.put("3", 1);
+    sent& other = bench.put("y", 2);
+    bench.pass(20s);
+    CHECK(other.over());
+    CHECK_FALSE(stuck.over());
+    CHECK_FALSE(behind.over());
+    CHECK(std::ranges::count(bench.to_kafka, "2") == 0);
+    bench.thaw(1);
+    bench.pass(3s);
+    for (const sent* each : {&stuck, &behind, &third}) {
+        CHECK(each->completions == 1);
+        CHECK_FALSE(each->ec);
+    }
+    CHECK(std::ranges::find(bench.to_kafka, "2") < std::ranges::find(bench.to_kafka, "3"));
+    CHECK(bench.whole->health().what == state::connected);
+}
+
+TEST_CASE(
+    "when all of Kafka goes, what its client has ends within the decision time and a second") {
+    for (const policy how : {policy::deliver, policy::fail}) {
+        CAPTURE(static_cast<int>(how));
+        line_bench bench(how);
+        sent& lost = bench.put("1", 1);
+        bench.away();
+        CHECK_FALSE(lost.over()); // the client may hear yet
+        sent& behind = bench.put("2", 1, 1000);
+        bench.time.pass(2900ms);
+        CHECK_FALSE(lost.over());
+        bench.time.pass(600ms);
+        CHECK(lost.ec == errc::maybe_sent);
+        CHECK(behind.over());
+        CHECK(behind.ec ==
+              (how == policy::fail ? make_error_code(errc::unavailable) : std::error_code()));
+        bench.answer_kafka(errc::timed_out);
+        CHECK(lost.completions == 1);
+    }
+}
+
+TEST_CASE("without routes to look at, too") {
+    cobus::testing::failover_bench bench;
+    bench.connected();
+    sent& lost = bench.publish("1");
+    bench.away();
+    sent& behind = bench.publish("2", policy::deliver, true, "t", "other");
+    CHECK_FALSE(behind.over());
+    bench.time.pass(3s);
+    CHECK(lost.ec == errc::maybe_sent);
+    CHECK(bench.to_memory == names{"2"});
+    CHECK(behind.over());
+    bench.answer_kafka();
+    CHECK(lost.completions == 1);
+    bench.stop();
+    CHECK(bench.stopped.times == 1);
+}
+
+TEST_CASE("what the client answers in time after all is what its publisher hears") {
+    line_bench bench(policy::deliver);
+    sent& late = bench.put("1", 1);
+    bench.away();
+    bench.time.pass(2s);
+    bench.answer_live();
+    CHECK(late.completions == 1);
+    CHECK_FALSE(late.ec);
+    CHECK_FALSE(late.where.degraded());
+}
+
+TEST_CASE("events without a key go to partitions that answer") {
+    line_bench bench(policy::fail);
+    bench.freeze(1);
+    (void)bench.answered_after(bench.put("1", 1));
+    sent& node = bench.all.emplace_back("t", "", "free", policy::fail);
+    node.content = cobus::make_message();
+    node.content->topic("t");
+    node.content->payload(node.name);
+    REQUIRE(bench.whole->publish(node, true) == taken::pending);
+    CHECK(bench.on_the_way.back()->partition != 1);
+    CHECK(bench.on_the_way.back()->partition >= 0);
+    bench.pass(100ms);
+    CHECK(node.over());
+}
+
+/// A bus that publishes at random while brokers of three freeze and come back and now and then all
+/// of Kafka goes, and that checks at each step that everybody is answered in time, once, and that
+/// nothing passes an older event of its key.
+class line_walk {
+public:
+    explicit line_walk(unsigned seed) : random_(seed), bench_(limits()) {
+        bench_.kafka->on_publish = [this](cobus::publish_node& node) { to_kafka(node); };
+        bench_.memory->on_publish = [this](cobus::publish_node& node) { to_memory(node); };
+        bench_.connected();
+    }
+    void run(int steps) {
+        for (int i = 0; i < steps; ++i) {
+            act();
+            check();
+        }
+        bench_.kafka->partitions_away.clear();
+        bench_.kafka->is(cobus::link::up);
+        memory_answers(true);
+        pass(15s);
+        check();
+        REQUIRE(bench_.whole->health().what == state::connected);
+        for (const record& each : all_) {
+            CAPTURE(each.node->name);
+            REQUIRE(each.node->completions == 1);
+            const bool reached = each.acknowledged || each.in_memory;
+            REQUIRE((reached || each.node->ec));
+            REQUIRE((each.node->when_away != policy::wait || each.acknowledged || each.unsure));
+        }
+    }
+    [[nodiscard]] auto coverage() const -> const std::map<std::string, int>& { return seen_; }
+
+private:
+    struct record {
+        sent* node = nullptr;
+        int key = 0;
+        bool in_kafka = false; ///< or with its client
+        bool acknowledged = false;
+        bool in_memory = false;
+        bool unsure = false; ///< the client said so
+        cobus::failover::clock::time_point since{};
+    };
+    struct begun {
+        cobus::publish_node* node;
+        std::size_t record;
+        std::int32_t partition;
+        cobus::failover::clock::time_point since;
+    };
+
+    static auto limits() -> cobus::transport_options {
+        cobus::transport_options options;
+        options.wait_limit = 24h;
+        return options;
+    }
+    auto dice(unsigned sides) -> unsigned { return static_cast<unsigned>(random_() % sides); }
+
+    void act() {
+        const unsigned what = dice(100);
+        if (what < 45) {
+            publish();
+        } else if (what < 62) {
+            const auto partition = static_cast<std::int32_t>(dice(3));
+            dice(2) == 0 ? bench_.freeze(partition) : bench_.thaw(partition);
+        } else if (what < 65) {
+            bench_.kafka->is(dice(3) == 0 ? cobus::link::down : cobus::link::up);
+            bench_.time.settle();
+        } else if (what < 72) {
+            memory_answers(dice(2) == 0);
+        } else if (what < 90) {
+            pass(std::chrono::milliseconds(dice(600)));
+        } else {
+            pass(std::chrono::milliseconds(dice(4000)));
+        }
+    }
+    void memory_answers(bool at_once) {
+        memory_waits_ = !at_once;
+        if (at_once) {
+            bench_.memory->answer_at_once = std::error_code();
+            bench_.memory->answer_all();
+            memory_since_ = bench_.time.now();
+        } else {
+            bench_.memory->answer_at_once.reset();
+        }
+        bench_.time.settle();
+    }
+    void publish() {
+        static constexpr std::array<policy, 3> policies{policy::deliver, policy::wait,
+                                                        policy::fail};
+        const std::size_t line = dice(3);
+        const int key = static_cast<int>(dice(7)); // the last one stands for none
+        sent& node = nodes_.emplace_back("t" + std::to_string(line), "",
+                                         std::to_string(all_.size()), policies.at(line));
+        if (key < 6) {
+            node.content->key(key_in(key % 3, key < 3 ? 0 : 100));
+        } else {
+            node.content = cobus::make_message();
+            node.content->topic("t" + std::to_string(line));
+            node.content->payload(node.name);
+        }
+        all_.push_back({&node, key < 6 ? static_cast<int>(line) * 6 + key : -1});
+        all_.back().since = bench_.time.now();
+        if (bench_.whole->publish(node, true) == taken::done) {
+            node.completed(node);
+        }
+        bench_.time.settle();
+    }
+    void pass(std::chrono::milliseconds length) {
+        for (auto rest = length; rest > 0ms; rest -= 100ms) {
+            answer();
+            bench_.time.pass(std::min<std::chrono::milliseconds>(rest, 100ms));
+        }
+        answer();
+    }
+    /// Of live brokers an acknowledgement; of others, 10 s later, that the client gave it up.
+    void answer() {
+        for (std::size_t i = 0; i < begun_.size();) {
+            const begun each = begun_[i];
+            const bool silent = bench_.kafka->partitions_away.contains(each.partition) ||
+                                bench_.kafka->state().what != cobus::link::up;
+            const bool waits = all_[each.record].node->when_away == policy::wait;
+            if (silent && (waits || bench_.time.now() - each.since < 10s)) {
+                ++i;
+                continue;
+            }
+            begun_.erase(begun_.begin() + static_cast<std::ptrdiff_t>(i));
+            record& mine = all_[each.record];
+            std::error_code ec;
+            if (silent) {
+                mine.in_kafka = false;
+                ec = dice(3) == 0 ? errc::maybe_sent : errc::timed_out;
+                mine.unsure = ec == errc::maybe_sent;
+                ++seen_["given up"];
+            } else {
+                mine.acknowledged = true;
+                each.node->where.position(each.partition, next_++);
+            }
+            (void)bench_.kafka->answer_at(i, ec);
+        }
+        bench_.time.settle();
+    }
+
+    auto of(const cobus::publish_node& node) -> record& {
+        return all_[static_cast<std::size_t>(std::stoul(std::string(node.content->payload())))];
+    }
+    void must(bool holds, int line) { broken_ = broken_ == 0 && !holds ? line : broken_; }
+    void to_kafka(cobus::publish_node& node) {
+        record& mine = of(node);
+        const std::int32_t known = bench_.kafka->partition_for(*node.content, node.partition);
+        const auto at = known >= 0 ? known : static_cast<std::int32_t>(random_() % 3);
+        begun_.push_back(
+            {&node, static_cast<std::size_t>(&mine - all_.data()), at, bench_.time.now()});
+        must(!mine.acknowledged && !mine.in_memory && !mine.in_kafka, __LINE__);
+        must(!mine.node->over(), __LINE__);
+        mine.in_kafka = true;
+        for (const record& each : all_) {
+            if (&each < &mine && each.key == mine.key && mine.key >= 0) {
+                // Whoever was not answered is with the client, too, and goes before it.
+                must(each.node->over() || each.in_kafka, __LINE__);
+            }
+            must(!(&each > &mine && each.key == mine.key && mine.key >= 0 && each.in_kafka),
+                 __LINE__);
+        }
+        ++seen_["to Kafka"];
+    }
+    void to_memory(cobus::publish_node& node) {
+        record& mine = of(node);
+        must(mine.node->when_away == policy::deliver, __LINE__);
+        must(!mine.in_kafka && !mine.acknowledged && !mine.in_memory && !mine.unsure, __LINE__);
+        must(!mine.node->over(), __LINE__);
+        mine.in_memory = true;
+        for (const record& each : all_) {
+            if (each.key != mine.key || mine.key < 0) {
+                continue;
+            }
+            if (&each < &mine) { // nothing older may come later
+                must(each.node->over() || each.in_memory, __LINE__);
+                must(!each.in_kafka || each.node->over(), __LINE__); // its publisher was told
+            } else if (&each > &mine) {
+                must(!each.in_memory, __LINE__);
+            }
+        }
+        ++seen_[bench_.whole->health().routes.empty() ? "in process, all away"
+                                                      : "in process, a part away"];
+    }
+    void check() {
+        REQUIRE_MESSAGE(broken_ == 0, "the rule of line ", broken_);
+        for (record& each : all_) {
+            REQUIRE(each.node->completions <= 1);
+            if (!each.node->over() && each.node->when_away != policy::wait && !memory_waits_) {
+                CAPTURE(each.node->name);
+                REQUIRE(bench_.time.now() - (std::max)(each.since, memory_since_) < 5s);
+            }
+        }
+    }
+
+    std::mt19937 random_;
+    route_bench bench_;
+    std::deque<sent> nodes_;
+    std::vector<record> all_;
+    std::vector<begun> begun_;
+    std::map<std::string, int> seen_;
+    std::int64_t next_ = 0;
+    bool memory_waits_ = false;
+    cobus::failover::clock::time_point memory_since_{};
+    int broken_ = 0;
+};
+
+TEST_CASE("whatever freezes and returns, deliver, wait and fail keep the order and answer once") {
+    std::map<std::string, int> seen;
+    for (unsigned seed = 1; seed <= 150; ++seed) {
+        CAPTURE(seed);
+        line_walk it(seed);
+        it.run(200);
+        for (const auto& [what, times] : it.coverage()) {
+            seen[what] += times;
+        }
+    }
+    for (const auto& [what, times] : seen) {
+        MESSAGE(what << ": " << times);
+        CHECK(times >= 20);
+    }
+    CHECK(seen.size() == 4);
+}
+
+} // namespace line_route_tests
