@@ -42,6 +42,7 @@ struct source : turn<source> {
     queue_ptr queue;
     stream_gate* gate = nullptr;
     turns<source>* line = nullptr;
+    std::int64_t place = -1; ///< where it was made to begin or go on; below zero if not known
     bool held = false;
     bool leaving = false; ///< revoked, or about to be: not read any more
 

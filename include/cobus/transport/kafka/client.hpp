@@ -4,6 +4,7 @@
 #include "cluster_watch.hpp"
 #include "config.hpp"
 #include "handle.hpp"
+#include "membership.hpp"
 
 #include <array>
 #include <atomic>
@@ -25,11 +26,12 @@ class client {
 public:
     /// Throws `errc::bad_settings` when librdkafka refuses the settings as a whole.
     client(role as, conf_ptr conf, int events, std::shared_ptr<cluster_watch> watch)
-        : watch_(std::move(watch)) {
-        rd_kafka_conf_set_opaque(conf.get(), watch_.get());
+        : seen_(std::make_shared<observers>()) {
+        seen_->watch = std::move(watch);
+        rd_kafka_conf_set_opaque(conf.get(), seen_->watch.get());
         rd_kafka_conf_set_events(conf.get(), events);
         rd_kafka_conf_set_log_cb(conf.get(), &log);
-        rd_kafka_conf_interceptor_add_on_new(conf.get(), "cobus", &on_new, watch_.get());
+        rd_kafka_conf_interceptor_add_on_new(conf.get(), "cobus", &on_new, seen_.get());
         const bool has_tokens = property(conf.get(), "sasl.mechanism") == "OAUTHBEARER";
         rd_kafka_conf_enable_sasl_queue(conf.get(), has_tokens ? 1 : 0);
         std::array<char, 512> reason{};
@@ -49,9 +51,9 @@ public:
     client(const client&) = delete;
     auto operator=(const client&) -> client& = delete;
     ~client() {
-        watch_->gone(handle_);
-        // The watch is the opaque of callbacks that may run until the handle is gone.
-        if (!helper_thread::run([handle = handle_, keep = watch_, assigned = assigned_.load(),
+        watch().gone(handle_);
+        // Callbacks that use them may run until the handle is gone.
+        if (!helper_thread::run([handle = handle_, keep = seen_, assigned = assigned_.load(),
                                  joining = joining_.load()] {
                 if (joining || (!assigned && dies_when_destroyed(handle))) {
                     keep_for_ever(keep);
@@ -59,7 +61,7 @@ public:
                     rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
                 }
             })) {
-            keep_for_ever(watch_);
+            keep_for_ever(seen_);
         }
     }
 
@@ -76,9 +78,16 @@ public:
     }
 
     [[nodiscard]] auto get() const noexcept -> rd_kafka_t* { return handle_; }
-    [[nodiscard]] auto watch() const noexcept -> cluster_watch& { return *watch_; }
+    [[nodiscard]] auto watch() const noexcept -> cluster_watch& { return *seen_->watch; }
+    [[nodiscard]] auto member() const noexcept -> membership& { return seen_->member; }
 
 private:
+    /// Who is told what librdkafka's threads do.
+    struct observers {
+        std::shared_ptr<cluster_watch> watch;
+        membership member;
+    };
+
     static constexpr std::int16_t produce = 0; // as Kafka numbers its requests
 
     /// Before 2.3.0, librdkafka aborts the process when a member with the cooperative assignor is
@@ -92,11 +101,11 @@ private:
         const char* const protocol = rd_kafka_rebalance_protocol(handle);
         return protocol != nullptr && std::string_view(protocol) == "COOPERATIVE";
     }
-    static void keep_for_ever(const std::shared_ptr<cluster_watch>& watch) {
+    static void keep_for_ever(const std::shared_ptr<observers>& seen) {
         static std::mutex guard;
-        static auto* const kept = new std::vector<std::shared_ptr<cluster_watch>>();
+        static auto* const kept = new std::vector<std::shared_ptr<observers>>();
         const std::lock_guard lock(guard);
-        kept->push_back(watch);
+        kept->push_back(seen);
     }
     /// A failed `rd_kafka_new` frees the interceptors of the configuration, and destroying that
     /// would free them again.
@@ -124,19 +133,19 @@ private:
                    std::string("librdkafka: ").append(facility).append(": ").append(text));
     } catch (...) { // no memory for a line
     }
-    static auto on_new(rd_kafka_t* handle, const rd_kafka_conf_t* /*conf*/, void* watch,
+    static auto on_new(rd_kafka_t* handle, const rd_kafka_conf_t* /*conf*/, void* seen,
                        char* /*reason*/, std::size_t /*size*/) -> rd_kafka_resp_err_t {
-        static_cast<cluster_watch*>(watch)->made(handle);
-        rd_kafka_interceptor_add_on_broker_state_change(handle, "cobus", &on_broker, watch);
-        rd_kafka_interceptor_add_on_response_received(handle, "cobus", &on_response, watch);
-        rd_kafka_interceptor_add_on_request_sent(handle, "cobus", &on_request, watch);
+        static_cast<observers*>(seen)->watch->made(handle);
+        rd_kafka_interceptor_add_on_broker_state_change(handle, "cobus", &on_broker, seen);
+        rd_kafka_interceptor_add_on_response_received(handle, "cobus", &on_response, seen);
+        rd_kafka_interceptor_add_on_request_sent(handle, "cobus", &on_request, seen);
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     static auto on_broker(rd_kafka_t* handle, std::int32_t id, const char* /*protocol*/,
-                          const char* name, int port, const char* state, void* watch)
+                          const char* name, int port, const char* state, void* seen)
         -> rd_kafka_resp_err_t {
         if (port != 0) { // else a role, such as the coordinator, and not a broker
-            auto* const to = static_cast<cluster_watch*>(watch);
+            auto* const to = static_cast<observers*>(seen)->watch.get();
             if (std::string_view(state) == "DOWN") {
                 to->brokers().lost(id);
             }
@@ -146,22 +155,24 @@ private:
     }
     static auto on_request(rd_kafka_t* /*handle*/, int /*socket*/, const char* /*broker*/,
                            std::int32_t id, std::int16_t key, std::int16_t /*version*/,
-                           std::int32_t /*correlation*/, std::size_t /*size*/, void* watch)
+                           std::int32_t /*correlation*/, std::size_t /*size*/, void* seen)
         -> rd_kafka_resp_err_t {
+        auto* const to = static_cast<observers*>(seen);
         if (key == produce) {
-            static_cast<cluster_watch*>(watch)->brokers().sent(id,
-                                                               std::chrono::steady_clock::now());
+            to->watch->brokers().sent(id, std::chrono::steady_clock::now());
         }
+        to->member.sent(key);
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     static auto on_response(rd_kafka_t* /*handle*/, int /*socket*/, const char* /*broker*/,
                             std::int32_t id, std::int16_t key, std::int16_t /*version*/,
                             std::int32_t /*correlation*/, std::size_t size, std::int64_t /*rtt*/,
-                            rd_kafka_resp_err_t code, void* watch) -> rd_kafka_resp_err_t {
+                            rd_kafka_resp_err_t code, void* seen) -> rd_kafka_resp_err_t {
         constexpr std::int16_t sasl_handshake = 17;
         constexpr std::int16_t api_versions = 18;
         constexpr std::int16_t sasl_authenticate = 36;
-        broker_clocks& brokers = static_cast<cluster_watch*>(watch)->brokers();
+        auto* const to = static_cast<observers*>(seen);
+        broker_clocks& brokers = to->watch->brokers();
         if (size > 0) {
             brokers.heard(id, std::chrono::steady_clock::now());
         }
@@ -171,12 +182,13 @@ private:
         // A handshake that may still fail is no answer.
         if (size > 0 && code == RD_KAFKA_RESP_ERR_NO_ERROR && key != sasl_handshake &&
             key != api_versions && key != sasl_authenticate) {
-            static_cast<cluster_watch*>(watch)->answered();
+            to->watch->answered();
         }
+        to->member.answered(key);
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
 
-    std::shared_ptr<cluster_watch> watch_;
+    std::shared_ptr<observers> seen_;
     rd_kafka_t* handle_ = nullptr;
     std::atomic<bool> assigned_{false};
     std::atomic<bool> joining_{false}; ///< left its group between joining and its assignment

@@ -54,6 +54,7 @@ public:
         rd_kafka_poll_set_consumer(client_->get());
         queue_.reset(rd_kafka_queue_get_consumer(client_->get()));
         rd_kafka_queue_cb_event_enable(queue_.get(), &on_event, &gate_);
+        client_->member().follow(gate_);
         subscribe_to(wanted);
         keep_alive_->set(on_the_second(clock::now() + keep_alive_interval));
     }
@@ -107,9 +108,7 @@ public:
         closing_ = &done;
         close_by_ = clock::now() + close_limit;
         rebalances_.hurry();
-        if (!client_->close(queue_.get())) {
-            close_by_ = clock::now();
-        }
+        fail_held();
         gate_.wake();
     }
 
@@ -130,8 +129,16 @@ private:
         stream_gate* gate_;
     };
 
+    /// A commit that waits until the member has joined again.
+    struct held_commit {
+        std::vector<position> positions;
+        std::uint32_t epoch = 0;
+        operation* done = nullptr;
+    };
+
     static constexpr std::chrono::milliseconds keep_alive_interval{1000};
     static constexpr std::chrono::milliseconds close_limit{5000};
+    static constexpr std::chrono::milliseconds leave_time{1000}; ///< of that, at the end
     static constexpr std::size_t most_events = 1000;
 
     static void on_event(rd_kafka_t* /*client*/, void* gate) {
@@ -145,6 +152,7 @@ private:
         search_->want(topics_, clock::now());
         if (topics_.empty()) {
             rd_kafka_unsubscribe(client_->get());
+            client_->member().rebalanced();
             return;
         }
         subscribe();
@@ -165,6 +173,7 @@ private:
     void silence() noexcept {
         over_ = true;
         keep_alive_->silence();
+        client_->member().silence();
         rd_kafka_queue_cb_event_enable(queue_.get(), nullptr, nullptr);
         partitions_.silence();
         rebalances_.silence();
@@ -208,8 +217,23 @@ private:
                 break;
             }
         }
-        if (closing_ != nullptr && !closed_ && rd_kafka_consumer_closed(client_->get()) != 0) {
-            closed_ = true;
+        if (held_.done != nullptr && !client_->member().joining()) {
+            send(held_.positions, held_.epoch, *std::exchange(held_.done, nullptr));
+        }
+        if (closing_ != nullptr) {
+            leave();
+            closed_ = closed_ || rd_kafka_consumer_closed(client_->get()) != 0;
+        }
+    }
+
+    /// A member that goes while it joins leaves nobody behind that the group would wait for, only
+    /// if it joins first: librdkafka does not tell the group then.
+    void leave() {
+        if (!leaving_ && (client_->member().settled() || clock::now() >= close_by_ - leave_time)) {
+            leaving_ = true;
+            if (!client_->close(queue_.get())) {
+                close_by_ = clock::now();
+            }
         }
     }
 
@@ -247,6 +271,30 @@ private:
 
     // --- commits
 
+    void send(std::span<const position> positions, std::uint32_t epoch, operation& done) noexcept {
+        rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__STATE;
+        try {
+            const partition_list_ptr list = commit_list(positions, partitions_, epoch);
+            if (list->cnt > 0 && !over_) {
+                code =
+                    rd_kafka_commit_queue(client_->get(), list.get(), queue_.get(), nullptr, &done);
+            }
+        } catch (...) {
+            code = RD_KAFKA_RESP_ERR__FAIL;
+        }
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            fail(done, code);
+        }
+    }
+    static void fail(operation& done, rd_kafka_resp_err_t code) noexcept {
+        done.ec = code_of(code);
+        done.completed(done);
+    }
+    void fail_held() noexcept {
+        if (operation* done = std::exchange(held_.done, nullptr)) {
+            fail(*done, RD_KAFKA_RESP_ERR__STATE);
+        }
+    }
     void committed(rd_kafka_event_t* event) {
         auto* done = static_cast<operation*>(rd_kafka_event_opaque(event));
         if (done == nullptr) {
@@ -272,8 +320,10 @@ private:
     bool owes_answer_ = false;               ///< to an `update`
     std::shared_ptr<alarm> keep_alive_;
     clock::time_point next_tick_{};
+    held_commit held_;
     operation* closing_ = nullptr;
     clock::time_point close_by_{};
+    bool leaving_ = false;                   ///< the client was told to close
     stream_traits traits_{.metadata = 4096}; // offset.metadata.max.bytes, by default
     bool closed_ = false;
     bool over_ = false;
@@ -282,18 +332,16 @@ private:
 
 inline void consumer_stream::commit(std::span<const position> positions, std::uint32_t epoch,
                                     operation& done) noexcept {
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__STATE;
-    try {
-        const partition_list_ptr list = commit_list(positions, partitions_, epoch);
-        if (list->cnt > 0 && !over_) {
-            code = rd_kafka_commit_queue(client_->get(), list.get(), queue_.get(), nullptr, &done);
-        }
-    } catch (...) {
-        code = RD_KAFKA_RESP_ERR__FAIL;
+    if (!client_->member().joining() || over_) {
+        send(positions, epoch, done);
+        return;
     }
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        done.ec = code_of(code);
-        done.completed(done);
+    try { // it would be refused, and with it all that is assigned
+        held_.positions.assign(positions.begin(), positions.end());
+        held_.epoch = epoch;
+        held_.done = &done;
+    } catch (...) {
+        fail(done, RD_KAFKA_RESP_ERR__FAIL);
     }
 }
 

@@ -63,6 +63,7 @@ public:
     /// The consumer is beyond repair.
     void fail(rd_kafka_resp_err_t code, std::string_view reason) {
         failed_ = code_of(code);
+        client_->member().rebalanced(); // it joins no more
         client_->watch().log(log_level::error, "consuming failed: " + std::string(reason));
         gate_->wake();
     }

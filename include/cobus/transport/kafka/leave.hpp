@@ -10,6 +10,18 @@
 
 namespace cobus::detail::kafka {
 
+/// librdkafka does not tell the group of a member that goes while it joins, and the group would
+/// wait for it.
+inline void wait_for_join(client& consumer, rd_kafka_queue_t* queue,
+                          std::chrono::steady_clock::time_point until) {
+    while (!consumer.member().settled() && std::chrono::steady_clock::now() < until) {
+        const event_ptr event(rd_kafka_queue_poll(queue, 20));
+        if (event && rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_REBALANCE) {
+            consumer.member().rebalanced();
+        }
+    }
+}
+
 /// Leaves a consumer's group on the helper thread and commits nothing: for a stream that is gone
 /// without its close. Others get its partitions at once, and librdkafka gets its answer to a
 /// rebalance that nobody will settle any more: without one, destroying the client hangs for ever.
@@ -18,6 +30,7 @@ inline void leave_group(std::shared_ptr<client> consumer) noexcept {
         constexpr std::chrono::milliseconds limit(1000);
         rd_kafka_t* handle = consumer->get();
         const queue_ptr queue(rd_kafka_queue_get_consumer(handle));
+        wait_for_join(*consumer, queue.get(), std::chrono::steady_clock::now() + limit);
         (void)consumer->close(queue.get());
         rd_kafka_assign(handle, nullptr); // what may be waiting for an answer
         const auto until = std::chrono::steady_clock::now() + limit;

@@ -68,6 +68,7 @@ public:
     void add(event_ptr event) {
         rebalance made;
         made.epoch = ++epoch_;
+        client_->member().rebalanced();
         if (rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
             made.what = signal::assigned;
             client_->assigned();
@@ -193,6 +194,7 @@ private:
             for (const topic_partition& each : next.partitions) {
                 partitions_->add(each, next.epoch);
             }
+            begin_at(*next.list());
         }
         const rd_kafka_resp_err_t code = tell(assign, next.list());
         if (!assign) {
@@ -205,6 +207,14 @@ private:
             client_->watch().log(log_level::debug, rd_kafka_err2str(code));
         }
     }
+    void begin_at(const rd_kafka_topic_partition_list_t& list) noexcept {
+        for (const auto& each : partitions_->all()) {
+            if (const auto* found = rd_kafka_topic_partition_list_find(
+                    &list, each->where.topic->c_str(), each->where.partition)) {
+                each->place = found->offset;
+            }
+        }
+    }
     [[nodiscard]] auto tell(bool assign, const rd_kafka_topic_partition_list_t* list) noexcept
         -> rd_kafka_resp_err_t {
         rd_kafka_t* client = client_->get();
@@ -215,7 +225,41 @@ private:
         }
         const error_ptr refused(assign ? rd_kafka_incremental_assign(client, list)
                                        : rd_kafka_incremental_unassign(client, list));
-        return refused ? rd_kafka_error_code(refused.get()) : RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (refused) {
+            return rd_kafka_error_code(refused.get());
+        }
+        fetch_on(*list);
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    /// librdkafka pauses what stays while a rebalance waits for its answer, and does not wake its
+    /// thread that fetches when that is over: it may sleep on for a second. A seek to where the
+    /// partition is does.
+    void fetch_on(const rd_kafka_topic_partition_list_t& changed) noexcept {
+        const partition_list_ptr stay(
+            rd_kafka_topic_partition_list_new(static_cast<int>(partitions_->size())));
+        for (const auto& each : partitions_->all()) {
+            const char* const topic = each->where.topic->c_str();
+            if (rd_kafka_topic_partition_list_find(&changed, topic, each->where.partition) ==
+                nullptr) {
+                each->place = place_of(*each);
+                rd_kafka_topic_partition_list_add(stay.get(), topic, each->where.partition)
+                    ->offset = each->place;
+            }
+        }
+        for (int i = stay->cnt; i-- > 0;) {
+            if (stay->elems[i].offset < 0) {
+                rd_kafka_topic_partition_list_del_by_idx(stay.get(), i);
+            }
+        }
+        const error_ptr refused(rd_kafka_seek_partitions(client_->get(), stay.get(), 0));
+    }
+    /// The next offset to read; a seek or an assignment makes librdkafka forget it.
+    [[nodiscard]] auto place_of(const source& which) noexcept -> std::int64_t {
+        const partition_list_ptr list(rd_kafka_topic_partition_list_new(1));
+        const auto* const found = rd_kafka_topic_partition_list_add(
+            list.get(), which.where.topic->c_str(), which.where.partition);
+        (void)rd_kafka_position(client_->get(), list.get());
+        return found->offset >= 0 ? found->offset : which.place;
     }
 
     std::shared_ptr<client> client_;
