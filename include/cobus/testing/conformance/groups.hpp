@@ -228,7 +228,7 @@ inline auto c46_stale(world& w) -> net::awaitable<void> {
 }
 
 inline auto c47_no_gap(world& w) -> net::awaitable<void> {
-    const std::chrono::milliseconds longest(1500); // a real Kafka was seen to take 1.0 to 1.1 s
+    const std::chrono::milliseconds longest(1000);
     group_scene scene(w);
     co_await scene.start();
     const std::size_t first = scene.join();
