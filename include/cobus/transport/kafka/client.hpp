@@ -55,7 +55,10 @@ public:
         // Callbacks that use them may run until the handle is gone.
         if (!helper_thread::run([handle = handle_, keep = seen_, assigned = assigned_.load(),
                                  joining = joining_.load()] {
-                if (joining || (!assigned && dies_when_destroyed(handle))) {
+                // The end of one that still joins waits for the others of its group, who may wait
+                // for this thread. Left alone it leaves when it has joined.
+                if (joining || !keep->member.settled() ||
+                    (!assigned && dies_when_destroyed(handle))) {
                     keep_for_ever(keep);
                 } else {
                     rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
