@@ -90,7 +90,10 @@ public:
         putting->bind(as_number(row.when_away)).bind(std::int64_t{row.partition});
         putting->bind(millis(row.since)).bind(as_number(made_.form));
         putting->bind(content.topic()).bind(content.type()).bind(content.source());
-        putting->bind(content.id().view(room)).bind(millis(content.time()));
+        // None is no text: that of its bytes is an id, too.
+        const message_id& id = content.id();
+        putting->bind(id.empty() ? std::string_view("") : id.view(room));
+        putting->bind(millis(content.time()));
         bind_bytes_or_null(*putting, content.key());
         putting->bind_bytes(made_.headers);
         if (made_.in_envelope) {
