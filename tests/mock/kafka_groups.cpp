@@ -139,7 +139,7 @@ TEST_CASE("messages stay readable until they are given back, also after a stream
         in.crash();
     }
     SUBCASE("and not even given back") { in.crash(); }
-    CHECK(detail::helper_thread::drained(20s)); // nothing of librdkafka hangs
+    CHECK(detail::ending_thread::drained(20s)); // nothing of librdkafka hangs
 }
 
 TEST_CASE("a stream destroyed in the middle of a rebalance does not hang") {
@@ -153,7 +153,7 @@ TEST_CASE("a stream destroyed in the middle of a rebalance does not hang") {
     };
     REQUIRE(in.until([&] { return told; }));
     in.crash();
-    CHECK(detail::helper_thread::drained(20s));
+    CHECK(detail::ending_thread::drained(20s));
 }
 
 // Before 2.3.0, librdkafka aborts the process when such a member is destroyed (its issue 4312).
@@ -179,7 +179,7 @@ TEST_CASE("a member that goes between joining and its first assignment takes nob
         in.crash();
     }
     CHECK_FALSE(bus.stop());
-    CHECK(detail::helper_thread::drained(20s));
+    CHECK(detail::ending_thread::drained(20s));
 }
 
 TEST_CASE("groups do not share") {

@@ -11,8 +11,9 @@
 namespace cobus::detail {
 
 enum class helps : unsigned char {
-    work, ///< with what has to be done: ends of librdkafka's clients, a spool's file
+    work, ///< with what has to be done: leaving a group, where it starts, a spool's file
     ask,  ///< while a part of Kafka seems to be away: questions that may get no answer
+    end,  ///< of librdkafka's clients: that of a consumer may hang for good
 };
 
 /// The one thread of this process for calls that block, for each purpose. It is given nothing of a
@@ -100,5 +101,6 @@ private:
 
 using helper_thread = helper<helps::work>;
 using asking_thread = helper<helps::ask>;
+using ending_thread = helper<helps::end>;
 
 } // namespace cobus::detail

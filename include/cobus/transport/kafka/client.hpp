@@ -15,6 +15,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -53,11 +54,11 @@ public:
     ~client() {
         watch().gone(handle_);
         // Callbacks that use them may run until the handle is gone.
-        if (!helper_thread::run([handle = handle_, keep = seen_, assigned = assigned_.load(),
+        if (!ending_thread::run([handle = handle_, keep = seen_, assigned = assigned_.load(),
                                  joining = joining_.load()] {
-                // The end of one that still joins waits for the others of its group, who may wait
-                // for this thread. Left alone it leaves when it has joined.
-                if (joining || !keep->member.settled() ||
+                // The end of one that still joins waits for the others of its group. Left alone it
+                // leaves when it has joined.
+                if (joining || !keep->member.settled() || !has_left(handle) ||
                     (!assigned && dies_when_destroyed(handle))) {
                     keep_for_ever(keep);
                 } else {
@@ -93,6 +94,21 @@ private:
 
     static constexpr std::int16_t produce = 0; // as Kafka numbers its requests
 
+    /// The main thread of a member that is destroyed before it has left its group may go round for
+    /// ever, and the end with it. Waits for that on the thread for ends.
+    [[nodiscard]] static auto has_left(rd_kafka_t* handle) noexcept -> bool {
+        if (rd_kafka_type(handle) != RD_KAFKA_CONSUMER) {
+            return true;
+        }
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+        while (rd_kafka_consumer_closed(handle) == 0) {
+            if (std::chrono::steady_clock::now() >= until) {
+                return false;
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        return true;
+    }
     /// Before 2.3.0, librdkafka aborts the process when a member with the cooperative assignor is
     /// destroyed between joining and its first assignment (its issue 4312). Such a handle, which
     /// has left its group, stays.

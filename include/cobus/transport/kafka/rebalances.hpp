@@ -218,6 +218,9 @@ private:
     [[nodiscard]] auto tell(bool assign, const rd_kafka_topic_partition_list_t* list) noexcept
         -> rd_kafka_resp_err_t {
         rd_kafka_t* client = client_->get();
+        if (rd_kafka_consumer_closed(client) != 0) {
+            return RD_KAFKA_RESP_ERR__DESTROY; // asking it anything would wait for ever
+        }
         const char* protocol =
             rd_kafka_rebalance_protocol(client); // null when not a member any more
         if (protocol == nullptr || std::string_view(protocol) != "COOPERATIVE") {
