@@ -15,6 +15,7 @@
 namespace cobus::detail {
 
 class publisher;
+// It is final, which is not seen here. NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor)
 struct publish_op;
 
 /// The publishes that end at a time if they have not before.
@@ -27,7 +28,7 @@ struct publish_op final : publish_node, handled_observer {
 
     /// `handled` is told by the dispatcher, for `call`. Inline here already: else each file that
     /// includes this would have the class's code.
-    inline void handled(std::uint64_t call, bool all_done) noexcept override;
+    inline void handled(std::uint64_t number, bool all_done) noexcept override;
 
     publisher* owner = nullptr;
     publish_op* inbox_next = nullptr;

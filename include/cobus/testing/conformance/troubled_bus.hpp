@@ -22,9 +22,9 @@ public:
         : world_(&w),
           seen_(&w.new_journal<seen_note>()),
           ended_(&w.new_journal<published_note>()),
-          states_(&w.new_journal<state>()) {
+          states_(&w.new_journal<state>()),
+          group_(how.group_id()) {
         how.on_state([states = states_](const health& now) { states->add(now.what); });
-        group_ = how.group_id();
         bus_ = w.make_bus(std::move(how));
         reader_ = bus_->on<note>(handler("reader"), [seen = seen_](const note& event, context& in) {
             seen->add(seen_note::of(event, in));

@@ -128,7 +128,7 @@ private:
     static constexpr std::size_t some = 64;   // told at a time
 
     /// Those of one list of `whole` that go there.
-    void take(degrade::line& whole, carried* first, degrade::line& part) noexcept {
+    void take(degrade::line& whole, carried* first, degrade::line& part) const noexcept {
         for (carried* each = first; each != nullptr;) {
             carried* const behind = each->behind;
             if (desk_.doors.partition(*each) == part.where().partition) {

@@ -42,7 +42,8 @@ inline void make_topic_by_asking(conf_ptr allowing, const std::string& topic, in
     if (asking == nullptr) {
         return;
     }
-    (void)allowing.release(); // the client's now
+    // The client's now. NOLINTNEXTLINE(bugprone-unused-return-value)
+    (void)allowing.release();
     (void)ask_for_topic(asking, topic.c_str(), limit_ms);
     rd_kafka_destroy(asking);
 }
