@@ -14,11 +14,7 @@ namespace resend_test {
 using cobus::publish_node;
 using cobus::detail::kafka::resend;
 
-auto report_of(rd_kafka_resp_err_t code) -> rd_kafka_message_t {
-    rd_kafka_message_t made{};
-    made.err = code;
-    return made;
-}
+constexpr auto unsent = RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
 
 /// A client that takes everything, and refuses each batch that has one of the bad.
 struct client {
@@ -51,9 +47,10 @@ struct client {
                                        [this](const publish_node* each) { return is_bad(each); });
         for (publish_node* each : batch) {
             if (well) {
-                (void)all.keeps(report_of(RD_KAFKA_RESP_ERR_NO_ERROR), *each, false);
+                (void)all.keeps(RD_KAFKA_RESP_ERR_NO_ERROR, RD_KAFKA_MSG_STATUS_PERSISTED, *each,
+                                false);
                 sent.push_back(each);
-            } else if (!all.keeps(report_of(RD_KAFKA_RESP_ERR_INVALID_RECORD), *each, false)) {
+            } else if (!all.keeps(RD_KAFKA_RESP_ERR_INVALID_RECORD, unsent, *each, false)) {
                 refused.push_back(each);
             }
         }
@@ -118,14 +115,14 @@ TEST_CASE("what librdkafka gave back unsent goes again behind what was refused b
     kafka.publish(4);
     const std::array four{kafka.held[0], kafka.held[1], kafka.held[2], kafka.held[3]};
     const auto& [first, second, third, fourth] = four;
-    using resend_test::report_of;
+    using resend_test::unsent;
     cobus::detail::kafka::resend all;
-    CHECK(all.keeps(report_of(RD_KAFKA_RESP_ERR_INVALID_RECORD), *third, false));
+    CHECK(all.keeps(RD_KAFKA_RESP_ERR_INVALID_RECORD, unsent, *third, false));
     CHECK(all.recalls());
     CHECK_FALSE(all.client_is_lost());
-    CHECK(all.keeps(report_of(RD_KAFKA_RESP_ERR__PURGE_QUEUE), *fourth, false));
-    CHECK(all.keeps(report_of(RD_KAFKA_RESP_ERR_INVALID_RECORD), *first, false));
-    CHECK_FALSE(all.keeps(report_of(RD_KAFKA_RESP_ERR__MSG_TIMED_OUT), *second, false));
+    CHECK(all.keeps(RD_KAFKA_RESP_ERR__PURGE_QUEUE, unsent, *fourth, false));
+    CHECK(all.keeps(RD_KAFKA_RESP_ERR_INVALID_RECORD, unsent, *first, false));
+    CHECK_FALSE(all.keeps(RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, unsent, *second, false));
     all.recalled();
     std::vector<cobus::publish_node*> order;
     all.drain([&order](cobus::publish_node& each) { order.push_back(&each); });

@@ -204,7 +204,8 @@ private:
             failed = failed || report.err != RD_KAFKA_RESP_ERR_NO_ERROR;
             // Reports of the end may come before the event that tells of it.
             report.err != RD_KAFKA_RESP_ERR_NO_ERROR ? look_for_end() : limit_.worked();
-            if (gave_up_ || !resend_.keeps(report, node, under_way_.closed())) {
+            if (gave_up_ || !resend_.keeps(report.err, rd_kafka_message_status(&report), node,
+                                           under_way_.closed())) {
                 ++count;
                 node.completed(node);
             }

@@ -42,12 +42,12 @@ private:
 /// Whether another client should send what this one gives back. What may be in the log would come
 /// twice, with the same id: that is better than never only for events that are to reach Kafka by
 /// all means.
-[[nodiscard]] inline auto goes_again(const rd_kafka_message_t& report, policy when_away) noexcept
-    -> bool {
-    if (report.err == RD_KAFKA_RESP_ERR_NO_ERROR || classify(report.err) == condition::permanent) {
+[[nodiscard]] inline auto goes_again(rd_kafka_resp_err_t code, rd_kafka_msg_status_t status,
+                                     policy when_away) noexcept -> bool {
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || classify(code) == condition::permanent) {
         return false;
     }
-    return rd_kafka_message_status(&report) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED ||
+    return status == RD_KAFKA_MSG_STATUS_NOT_PERSISTED ||
            (when_away != policy::deliver && when_away != policy::fail);
 }
 

@@ -50,19 +50,19 @@ public:
         }
     }
     /// Whether this one goes again, which has been kept then.
-    [[nodiscard]] auto keeps(const rd_kafka_message_t& report, publish_node& node,
-                             bool stopping) noexcept -> bool {
+    [[nodiscard]] auto keeps(rd_kafka_resp_err_t code, rd_kafka_msg_status_t status,
+                             publish_node& node, bool stopping) noexcept -> bool {
         const bool alone = &node == alone_;
         if (alone) {
             alone_ = nullptr;
         }
-        if (blames_batch(report.err)) {
+        if (blames_batch(code)) {
             if (alone) {
                 return false;
             }
             suspicious_ = true;
             recall();
-        } else if (!recalls_ || !returns(report, node.when_away) || (lost_ && stopping)) {
+        } else if (!recalls_ || !returns(code, status, node.when_away) || (lost_ && stopping)) {
             return false;
         }
         node.ec.clear();
@@ -117,11 +117,11 @@ private:
         recalls_ = true;
         active_.store(true);
     }
-    [[nodiscard]] auto returns(const rd_kafka_message_t& report, policy when_away) const noexcept
-        -> bool {
-        const bool asked_for = report.err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
-                               report.err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
-        return (lost_ || asked_for) && goes_again(report, when_away);
+    [[nodiscard]] auto returns(rd_kafka_resp_err_t code, rd_kafka_msg_status_t status,
+                               policy when_away) const noexcept -> bool {
+        const bool asked_for =
+            code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+        return (lost_ || asked_for) && goes_again(code, status, when_away);
     }
 
     std::atomic<bool> active_{false};
