@@ -118,6 +118,35 @@ TEST_CASE("a call ends when its handlers have, and says if one failed") {
     });
 }
 
+TEST_CASE("what calls were through with makes room in a short log for whatever is published next") {
+    net::io_context context;
+    cobus::settings how = quiet();
+    how.partitions(1).retention(8);
+    std::uint64_t last = 0;
+    run(context, [&]() -> net::awaitable<void> {
+        cobus::bus bus(context.get_executor(), how);
+        auto counting = bus.on<tick>("counting", [&](const tick& event) {
+            CHECK(event.number == last + 1);
+            last = event.number;
+        });
+        co_await bus.start();
+        tick event{"k", 0};
+        for (std::uint64_t calls = 1; calls < 20; ++calls) {
+            for (std::uint64_t i = 0; i < calls; ++i) {
+                ++event.number;
+                co_await bus.call(event);
+                CHECK(last == event.number);
+            }
+            for (int i = 0; i < 10; ++i) { // two more than there is room for
+                ++event.number;
+                co_await bus.publish(event);
+            }
+        }
+        co_await bus.stop();
+        CHECK(last == event.number);
+    });
+}
+
 TEST_CASE("a handler that throws is tried again, then its event goes to the dead letter topic") {
     net::io_context context;
     int tries = 0;

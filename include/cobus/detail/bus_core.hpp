@@ -180,7 +180,7 @@ public:
         bus_core* const outer = std::exchange(running_here(), this);
         const taken how = publisher_.submit(op, true); // its wakes are for the run below
         running_here() = outer;
-        run_now();
+        run_now(pace::brief);
         return how;
     }
     [[nodiscard]] auto life() const noexcept -> const lifecycle& { return life_; }
@@ -244,14 +244,17 @@ private:
             run_now();
         }
     }
+    /// A brief run leaves commits to a run that is posted: one for many of them.
+    enum class pace : unsigned char { whole, brief };
+
     /// True: much is under way.
-    auto run_now() -> bool {
+    auto run_now(pace how = pace::whole) -> bool {
         constexpr std::size_t much = 64;
         bus_core* const outer = std::exchange(running_here(), this);
         bool more = false;
         again_here_ = false;
         try {
-            more = step_all() || again_here_ || ended_here_;
+            more = step_all(how) || again_here_ || ended_here_;
         } catch (const std::exception& e) { // out of memory; what is queued stays queued
             log(log_level::error, std::string("the bus's home was interrupted: ") + e.what());
             more = true;
@@ -267,7 +270,7 @@ private:
         return busy;
     }
 
-    auto step_all() -> bool {
+    auto step_all(pace how) -> bool {
         const auto now = options_.now();
         for (worker* each = workers_.take(); each != nullptr;) {
             worker* next = each->inbox_next;
@@ -279,10 +282,15 @@ private:
             who.complete(executor_, true, ec, std::move(where));
         });
         life_.step_before();
-        const bool more = (!life_.over() || dispatcher_.unfinished() > 0) && dispatcher_.run(now);
+        const bool lives = !life_.over() || dispatcher_.unfinished() > 0;
+        const bool brief = how == pace::brief;
+        const bool more = lives && dispatcher_.run(now, brief);
         life_.step_after(now);
         if (ended_here_) {
             deliver();
+        }
+        if (brief && dispatcher_.left_by_brief()) {
+            return true; // the run that follows sets the alarm, too
         }
         set_alarm(now);
         return more;

@@ -40,6 +40,7 @@ public:
     [[nodiscard]] auto due() const noexcept -> clock::time_point {
         return finished_ > 0 && !running_ ? due_ : (clock::time_point::max)();
     }
+    [[nodiscard]] auto pending() const noexcept -> bool { return finished_ > 0; }
     [[nodiscard]] auto running() const noexcept -> bool { return running_; }
 
     /// Takes the answer to a commit, if it came.

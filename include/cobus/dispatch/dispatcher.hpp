@@ -68,8 +68,9 @@ public:
     /// From any thread.
     [[nodiscard]] auto unknown_types() const noexcept { return matches_.unknown_types(); }
 
-    /// Does what can be done now. True: there is more, run again soon.
-    auto run(clock::time_point now) -> bool {
+    /// Does what can be done now; a `brief` run leaves commits that cost nothing to another. True:
+    /// there is more, run again soon.
+    auto run(clock::time_point now, bool brief = false) -> bool {
         now_ = now;
         runner_.run(now);
         if (stream_ == nullptr || state_ == phase::closed) {
@@ -85,14 +86,16 @@ public:
         if (stream_ != nullptr && state_ != phase::closed) {
             departures_.step(*stream_, now_);
             close_step();
-            // What dies with the process costs nothing to commit, and publishers may wait for room.
-            const bool free = traits_.dies_with_process && !traits_.commits_cost;
-            commits_.run(*stream_, partitions_, now_, free && !more);
+            commits_.run(*stream_, partitions_, now_, commits_are_free() && !more && !brief);
             tell_handled();
         }
         return more;
     }
 
+    /// Whether something waits for a run that is not brief.
+    [[nodiscard]] auto left_by_brief() const noexcept -> bool {
+        return commits_are_free() && commits_.pending();
+    }
     /// When `run` has something to do without being woken.
     [[nodiscard]] auto due() const noexcept -> clock::time_point {
         const auto next = (std::min)({runner_.due(), commits_.due(), departures_.due()});
@@ -222,6 +225,11 @@ private:
         default:
             return true;
         }
+    }
+
+    /// What dies with the process costs nothing to commit, and publishers may wait for room.
+    [[nodiscard]] auto commits_are_free() const noexcept -> bool {
+        return traits_.dies_with_process && !traits_.commits_cost;
     }
 
     void admit_all(std::size_t count);
