@@ -114,7 +114,8 @@ public:
     }
     [[nodiscard]] auto over() const noexcept -> bool { return phase_ == phase::over; }
     [[nodiscard]] auto due() const noexcept -> clock::time_point {
-        return phase_ == phase::flushing ? flush_limit_ : (clock::time_point::max)();
+        return phase_ == phase::draining || phase_ == phase::flushing ? due_
+                                                                      : (clock::time_point::max)();
     }
 
     /// The context is gone, or the last owner: whoever waits is destroyed unheard.
@@ -135,6 +136,7 @@ public:
 
 private:
     enum class phase : unsigned char { idle, starting, running, draining, flushing, over };
+    static constexpr std::chrono::milliseconds flush_time{250}; ///< after the limit
 
     // Starting.
 
@@ -307,10 +309,10 @@ private:
         }
         if (phase_ == phase::draining && (dispatcher_->closed() || now >= *deadline)) {
             phase_ = phase::flushing;
-            flush_limit_ = *deadline + std::chrono::milliseconds(250);
             transport_->stop(*deadline, stopping_);
         }
-        if (phase_ == phase::flushing && (stopping_.take() || now >= flush_limit_)) {
+        due_ = phase_ == phase::draining ? *deadline : *deadline + flush_time;
+        if (phase_ == phase::flushing && (stopping_.take() || now >= due_)) {
             finish();
         }
         if (phase_ == phase::over) {
@@ -388,7 +390,7 @@ private:
     interest announced_;
     std::optional<net::executor_work_guard<net::any_io_executor>> work_;
     phase phase_ = phase::idle;
-    clock::time_point flush_limit_{};
+    clock::time_point due_{}; ///< when this phase of a stop ends at the latest
 };
 
 } // namespace cobus::detail
