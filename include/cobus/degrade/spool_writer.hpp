@@ -102,7 +102,7 @@ public:
         }
         writing_ = std::move(next_);
         const bool handed =
-            detail::helper_thread::run([with = shared_, what = writing_] { with->apply(*what); });
+            detail::filing_thread::run([with = shared_, what = writing_] { with->apply(*what); });
         if (!handed) {
             next_ = std::move(writing_);
         }

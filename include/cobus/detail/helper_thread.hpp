@@ -11,7 +11,8 @@
 namespace cobus::detail {
 
 enum class helps : unsigned char {
-    work, ///< with what has to be done: leaving a group, where it starts, a spool's file
+    work, ///< with what has to be done: leaving a group, where it starts
+    file, ///< of a spool: who publishes waits for it, and it for nothing of Kafka's
     ask,  ///< while a part of Kafka seems to be away: questions that may get no answer
     end,  ///< of librdkafka's clients: that of a consumer may hang for good
 };
@@ -100,6 +101,7 @@ private:
 };
 
 using helper_thread = helper<helps::work>;
+using filing_thread = helper<helps::file>;
 using asking_thread = helper<helps::ask>;
 using ending_thread = helper<helps::end>;
 

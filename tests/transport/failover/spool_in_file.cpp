@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <map>
 #include <memory>
 #include <string>
@@ -130,7 +131,7 @@ struct file_bench : failover_bench {
     /// Until the file knows everything.
     void written() {
         for (int i = 0; i < 5; ++i) {
-            REQUIRE(cobus::detail::helper_thread::drained(30s));
+            REQUIRE(cobus::detail::filing_thread::drained(30s));
             time.settle();
         }
     }
@@ -192,6 +193,22 @@ TEST_CASE(
     CHECK(one.completions == 1);
 }
 
+TEST_CASE("the file waits for nothing that Kafka is asked meanwhile") {
+    const auto on = std::make_shared<disk>();
+    file_bench bench(kept_on(on));
+    bench.begin();
+    bench.away();
+    std::promise<void> answer;
+    REQUIRE(cobus::detail::helper_thread::run(
+        [told = answer.get_future().share()] { (void)told.wait_for(60s); }));
+    const sent& one = bench.keep("1");
+    bench.written();
+    CHECK(one.completions == 1);
+    CHECK(one.where.durable());
+    answer.set_value();
+    REQUIRE(cobus::detail::helper_thread::drained(30s));
+}
+
 TEST_CASE("a full disk is the publisher's to know, and what is over still goes") {
     const auto on = std::make_shared<disk>();
     file_bench bench(kept_on(on));
@@ -233,7 +250,7 @@ TEST_CASE("a file that fails for long is tried ever less often, and a line tells
     const auto minutes = [&bench](int count) {
         for (int i = 0; i < count * 60; ++i) {
             bench.time.pass(1s);
-            REQUIRE(cobus::detail::helper_thread::drained(30s));
+            REQUIRE(cobus::detail::filing_thread::drained(30s));
             bench.time.settle();
         }
     };

@@ -45,7 +45,7 @@ public:
         shared_ = std::make_shared<shared>();
         shared_->wake = std::move(wake);
         const auto work = [with = shared_, make = std::move(make)] { with->open(make); };
-        if (!helper_thread::run(work)) {
+        if (!filing_thread::run(work)) {
             shared_->it.ec = errc::store_failed;
             shared_->over.store(true, std::memory_order_release);
         }
