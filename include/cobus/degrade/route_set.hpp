@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -40,6 +41,18 @@ public:
             if (found->second.empty()) {
                 all_.erase(found);
             }
+        }
+    }
+    /// Those for which `done` is true.
+    template <class Predicate>
+    void remove_if(Predicate done) {
+        for (auto topic = all_.begin(); topic != all_.end();) {
+            std::vector<std::int32_t>& some = topic->second;
+            for (auto each = some.begin(); each != some.end();) { // one by one: `done` may throw
+                each =
+                    done(topic_partition{topic->first, *each}) ? some.erase(each) : std::next(each);
+            }
+            topic = some.empty() ? all_.erase(topic) : std::next(topic);
         }
     }
     /// A partition of the topic that is not among them, another for each turn; −1: there is none.

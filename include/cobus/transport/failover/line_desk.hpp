@@ -9,6 +9,8 @@
 #include "lines.hpp"
 
 #include <chrono>
+#include <cstddef>
+#include <mutex>
 
 namespace cobus::detail {
 
@@ -28,6 +30,11 @@ public:
     line_desk(const transport_options& options, const transport& kafka)
         : lines(options.queue_messages, options.queue_bytes), doors(kafka) {}
 
+    /// All of them, one by one; null: that was the last. Takes the lock, as nothing else here does.
+    [[nodiscard]] auto line_at(std::size_t index) noexcept -> line* {
+        const std::lock_guard lock(guard);
+        return index < lines.size() ? &lines.at(index) : nullptr;
+    }
     /// Where its topic, or its partition, stands.
     [[nodiscard]] auto line_of(const publish_node& node) -> line& {
         const std::string* topic = node.content->interned_topic();

@@ -6,7 +6,6 @@
 #include "line_desk.hpp"
 #include "runtime.hpp"
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -61,9 +60,6 @@ public:
         }
         desk_.doors.closed.add(where);
         if (known) {
-            if (std::ranges::find(apart_, where) == apart_.end()) { // else it opened just before
-                apart_.push_back(where);
-            }
             desk_.apart.add(where);
         }
         for (const auto& [whole, part] : parts) {
@@ -105,7 +101,7 @@ public:
     /// Takes back what Kafka's client has not begun with, youngest first, so that it does not wait
     /// there for a timeout of its own.
     void reclaim(transport& kafka) noexcept {
-        for (std::size_t i = 0; degrade::line* line = line_at(i); ++i) {
+        for (std::size_t i = 0; degrade::line* line = desk_.line_at(i); ++i) {
             while (reclaim_youngest(*line, kafka)) {
             }
         }
@@ -139,11 +135,11 @@ private:
     }
     /// Routes that are open and have nothing of their own any more.
     void rejoin() {
-        if (apart_.empty()) {
+        if (desk_.apart.empty()) { // only the home changes it
             return;
         }
         const std::lock_guard lock(desk_.guard);
-        std::erase_if(apart_, [this](const topic_partition& where) {
+        desk_.apart.remove_if([this](const topic_partition& where) {
             if (desk_.doors.closed.contains(where)) {
                 return false;
             }
@@ -155,13 +151,8 @@ private:
             for (const policy how : {policy::deliver, policy::wait, policy::fail}) {
                 desk_.lines.find({where.topic, -1}, how).join(desk_.lines.find(where, how));
             }
-            desk_.apart.remove(where);
             return true;
         });
-    }
-    [[nodiscard]] auto line_at(std::size_t index) noexcept -> degrade::line* {
-        const std::lock_guard lock(desk_.guard);
-        return index < desk_.lines.size() ? &desk_.lines.at(index) : nullptr;
     }
     auto reclaim_youngest(degrade::line& line, transport& kafka) noexcept -> bool {
         carried* youngest = nullptr;
@@ -225,7 +216,6 @@ private:
     std::chrono::milliseconds suspect_;
     degrade::ages ages_;
     degrade::oldest_waiting oldest_;
-    std::vector<topic_partition> apart_;
 };
 
 } // namespace cobus::detail

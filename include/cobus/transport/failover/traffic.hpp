@@ -172,7 +172,7 @@ public:
     /// Ends those that waited to their limit.
     void expire(clock::time_point now) noexcept {
         routes_.run(now);
-        for (std::size_t i = 0; degrade::line* line = line_at(i); ++i) {
+        for (std::size_t i = 0; degrade::line* line = desk_.line_at(i); ++i) {
             while (publish_node* late = take_late(*line, now)) {
                 late->ec = errc::timed_out;
                 late->completed(*late);
@@ -182,7 +182,7 @@ public:
     /// Sends on what may go now. True: there may be more.
     [[nodiscard]] auto flush() noexcept -> bool {
         std::size_t room = batch;
-        for (std::size_t i = 0; degrade::line* line = line_at(i); ++i) {
+        for (std::size_t i = 0; degrade::line* line = desk_.line_at(i); ++i) {
             while (flush_one(*line)) {
                 if (--room == 0) {
                     return true;
@@ -359,10 +359,6 @@ private:
         return &desk_.lines.give_up(*oldest);
     }
 
-    [[nodiscard]] auto line_at(std::size_t index) noexcept -> degrade::line* {
-        const std::lock_guard lock(desk_.guard);
-        return index < desk_.lines.size() ? &desk_.lines.at(index) : nullptr;
-    }
     [[nodiscard]] static auto place_on(step way) noexcept -> place {
         return way == step::to_kafka    ? place::in_client
                : way == step::to_memory ? place::in_memory
