@@ -3,6 +3,7 @@
 #include "../../detail/helper_thread.hpp"
 #include "client.hpp"
 #include "handle.hpp"
+#include "membership.hpp"
 
 #include <chrono>
 #include <memory>
@@ -10,16 +11,26 @@
 
 namespace cobus::detail::kafka {
 
+/// Waits, and hands each rebalance that it finds in the queue to `rebalanced`; other events are
+/// dropped. Blocks.
+template <class Done, class Rebalanced>
+void serve_until(rd_kafka_queue_t* queue, std::chrono::steady_clock::time_point until, Done done,
+                 Rebalanced rebalanced) {
+    constexpr int look_again_ms = 20;
+    while (!done() && std::chrono::steady_clock::now() < until) {
+        const event_ptr event(rd_kafka_queue_poll(queue, look_again_ms));
+        if (event && rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_REBALANCE) {
+            rebalanced();
+        }
+    }
+}
+
 /// librdkafka does not tell the group of a member that goes while it joins, and the group would
 /// wait for it.
 inline void wait_for_join(client& consumer, rd_kafka_queue_t* queue,
                           std::chrono::steady_clock::time_point until) {
-    while (!consumer.member().settled() && std::chrono::steady_clock::now() < until) {
-        const event_ptr event(rd_kafka_queue_poll(queue, 20));
-        if (event && rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_REBALANCE) {
-            consumer.member().rebalanced();
-        }
-    }
+    membership& member = consumer.member();
+    serve_until(queue, until, [&] { return member.settled(); }, [&] { member.rebalanced(); });
 }
 
 /// Leaves a consumer's group on the helper thread and commits nothing: for a stream that is gone
@@ -32,14 +43,11 @@ inline void leave_group(std::shared_ptr<client> consumer) noexcept {
         const queue_ptr queue(rd_kafka_queue_get_consumer(handle));
         wait_for_join(*consumer, queue.get(), std::chrono::steady_clock::now() + limit);
         (void)consumer->close(queue.get());
-        rd_kafka_assign(handle, nullptr); // what may be waiting for an answer
-        const auto until = std::chrono::steady_clock::now() + limit;
-        while (rd_kafka_consumer_closed(handle) == 0 && std::chrono::steady_clock::now() < until) {
-            const event_ptr event(rd_kafka_queue_poll(queue.get(), 20));
-            if (event && rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_REBALANCE) {
-                rd_kafka_assign(handle, nullptr);
-            }
-        }
+        const auto give_all_up = [handle] { rd_kafka_assign(handle, nullptr); };
+        give_all_up(); // what may be waiting for an answer
+        serve_until(
+            queue.get(), std::chrono::steady_clock::now() + limit,
+            [handle] { return rd_kafka_consumer_closed(handle) != 0; }, give_all_up);
     });
 }
 
