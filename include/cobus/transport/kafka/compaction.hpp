@@ -17,13 +17,11 @@ namespace cobus::detail::kafka {
 inline void ask_for_compaction(rd_kafka_t* client, const char* topic, int limit_ms,
                                rd_kafka_queue_t* answers) {
     const config_resource_ptr about(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic));
-    const admin_options_ptr how(
-        rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS));
+    const admin_options_ptr how =
+        admin_options(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, limit_ms);
     if (!about || !how) {
         return;
     }
-    std::array<char, 512> reason{};
-    rd_kafka_AdminOptions_set_request_timeout(how.get(), limit_ms, reason.data(), reason.size());
     std::array<rd_kafka_ConfigResource_t*, 1> all{about.get()};
     rd_kafka_DescribeConfigs(client, all.data(), all.size(), how.get(), answers);
 }

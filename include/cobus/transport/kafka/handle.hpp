@@ -2,6 +2,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <array>
 #include <memory>
 
 namespace cobus::detail::kafka {
@@ -28,5 +29,17 @@ using config_resource_ptr =
     std::unique_ptr<rd_kafka_ConfigResource_t, deleter<&rd_kafka_ConfigResource_destroy>>;
 using admin_options_ptr =
     std::unique_ptr<rd_kafka_AdminOptions_t, deleter<&rd_kafka_AdminOptions_destroy>>;
+
+/// Of a request that is answered, or given up, within that time. Null: out of memory.
+[[nodiscard]] inline auto admin_options(rd_kafka_t* client, rd_kafka_admin_op_t request,
+                                        int limit_ms) noexcept -> admin_options_ptr {
+    admin_options_ptr made(rd_kafka_AdminOptions_new(client, request));
+    std::array<char, 512> reason{};
+    if (made) {
+        rd_kafka_AdminOptions_set_request_timeout(made.get(), limit_ms, reason.data(),
+                                                  reason.size());
+    }
+    return made;
+}
 
 } // namespace cobus::detail::kafka

@@ -58,8 +58,7 @@ inline auto request_topic(rd_kafka_t* client, const char* topic, int partitions,
     if (!made) {
         return false;
     }
-    const admin_options_ptr how(rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_CREATETOPICS));
-    rd_kafka_AdminOptions_set_request_timeout(how.get(), limit_ms, reason.data(), reason.size());
+    const admin_options_ptr how = admin_options(client, RD_KAFKA_ADMIN_OP_CREATETOPICS, limit_ms);
     std::array<rd_kafka_NewTopic_t*, 1> all{made.get()};
     rd_kafka_CreateTopics(client, all.data(), all.size(), how.get(), answers);
     return true;
