@@ -36,7 +36,7 @@ struct court {
     const std::string* topic = cobus::detail::intern("t");
     steady::time_point now{1h};
     broker_clocks clocks;
-    std::vector<leaders::partition> known{{1, 3, 3}, {2, 3, 3}, {3, 3, 3}};
+    std::vector<leaders::partition> known{{1, 3, {1, 2, 3}}, {2, 3, {1, 2, 3}}, {3, 3, {1, 2, 3}}};
 };
 
 TEST_CASE("a route is away when its leader said nothing for the decision time") {
@@ -57,7 +57,7 @@ TEST_CASE("a route is away when its leader said nothing for the decision time") 
 TEST_CASE("a route is away when it has no leader, or lacks replicas and nothing goes on") {
     court of;
     of.known[0].leader = -1;
-    of.known[1].in_sync = 1;
+    of.known[1].in_sync = {2};
     CHECK(of.judge(0, 2s).empty());
     REQUIRE(of.judge(0, 3s).size() == 1);
     CHECK(of.judge(0, 3s)[0].detail == "it has no leader");
@@ -72,7 +72,7 @@ TEST_CASE("a route is away when it has no leader, or lacks replicas and nothing 
 TEST_CASE("a route is away when a replica's broker fell silent and nothing is acknowledged") {
     court of;
     for (auto& each : of.known) {
-        each.has = {1, 2, 3};
+        each.in_sync = {1, 2, 3};
     }
     of.clocks.sent(3, of.now);
     of.pass(3s);
@@ -84,8 +84,11 @@ TEST_CASE("a route is away when a replica's broker fell silent and nothing is ac
     CHECK(of.judge(0, 3s, 1s)[0].cause.value() == RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
     CHECK(of.judge(0, 3s, 1s)[0].detail ==
           "nothing came from broker 3, which has a replica, and nothing is acknowledged");
-    of.known[0].has = {1, 2}; // the cluster noticed
-    CHECK(of.judge(0, 3s, 1s).empty());
+    of.known[0].in_sync = {1, 2}; // the cluster noticed
+    REQUIRE(of.judge(0, 3s, 1s).size() == 1);
+    CHECK(of.judge(0, 3s, 1s)[0].detail ==
+          "2 of 3 replicas are in sync, and nothing is acknowledged");
+    CHECK(of.judge(0, 3s, 999ms).empty()); // it goes on
     of.clocks.settled(3);
     CHECK(of.judge(1, 3s, 1s).empty()); // nobody asks it anything
     of.clocks.lost(3);

@@ -118,7 +118,7 @@ private:
             const rd_kafka_metadata_partition_t& each = topic.partitions[i];
             const auto index = static_cast<std::size_t>(each.id);
             if (index < all.size()) {
-                all[index] = {each.leader, each.replica_cnt, each.isr_cnt,
+                all[index] = {each.leader, static_cast<std::size_t>(each.replica_cnt),
                               std::vector<std::int32_t>(each.isrs, each.isrs + each.isr_cnt)};
             }
         }

@@ -26,9 +26,8 @@ public:
 
     struct partition {
         std::int32_t leader = -1;
-        int replicas = 0;
-        int in_sync = 0;
-        std::vector<std::int32_t> has{}; ///< those in sync, by their brokers
+        std::size_t replicas = 0;
+        std::vector<std::int32_t> in_sync{}; ///< the brokers of those in sync
     };
 
     void know(const std::string* topic, std::vector<partition> all) {
@@ -101,16 +100,18 @@ private:
         if (brokers_->quiet(known.leader, decision_, now)) {
             return RD_KAFKA_RESP_ERR__TIMED_OUT;
         }
-        if (route.stuck >= stands_still &&
-            (known.in_sync < known.replicas || silent_replica(known, now) >= 0)) {
+        if (route.stuck >= stands_still && (lacks_some(known) || silent_replica(known, now) >= 0)) {
             return RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
         }
         return std::nullopt;
     }
+    [[nodiscard]] static auto lacks_some(const leaders::partition& known) noexcept -> bool {
+        return known.in_sync.size() < known.replicas;
+    }
     /// The broker of a replica in sync that owes an answer or cannot be reached, or −1.
     [[nodiscard]] auto silent_replica(const leaders::partition& known,
                                       clock::time_point now) const noexcept -> std::int32_t {
-        for (const std::int32_t broker : known.has) {
+        for (const std::int32_t broker : known.in_sync) {
             if (broker != known.leader && brokers_->silent(broker, decision_, now)) {
                 return broker;
             }
@@ -129,12 +130,12 @@ private:
             why = "it has no leader";
             break;
         case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
-            if (known.in_sync == known.replicas) {
+            if (!lacks_some(known)) {
                 why = "nothing came from broker " + std::to_string(silent) +
                       ", which has a replica, and nothing is acknowledged";
                 break;
             }
-            why = std::to_string(known.in_sync) + " of " + std::to_string(known.replicas) +
+            why = std::to_string(known.in_sync.size()) + " of " + std::to_string(known.replicas) +
                   " replicas are in sync, and nothing is acknowledged";
             break;
         default:
