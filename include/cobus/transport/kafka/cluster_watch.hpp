@@ -61,12 +61,11 @@ public:
     /// librdkafka's log.
     void reset(std::string_view text) noexcept {
         resets_.fetch_add(1, std::memory_order_relaxed);
-        const std::lock_guard lock(log_guard_);
         try {
-            write_log(log_, log_level::warning,
-                      "consuming: a position that is not there any more, as after the topic's "
-                      "retention time: " +
-                          std::string(text));
+            log(log_level::warning,
+                "consuming: a position that is not there any more, as after the topic's retention "
+                "time: " +
+                    std::string(text));
         } catch (...) { // no memory for a line
         }
     }

@@ -245,13 +245,10 @@ private:
             if (rd_kafka_topic_partition_list_find(&changed, topic, each->where.partition) ==
                 nullptr) {
                 each->place = place_of(*each);
-                rd_kafka_topic_partition_list_add(stay.get(), topic, each->where.partition)
-                    ->offset = each->place;
-            }
-        }
-        for (int i = stay->cnt; i-- > 0;) {
-            if (stay->elems[i].offset < 0) {
-                rd_kafka_topic_partition_list_del_by_idx(stay.get(), i);
+                if (each->place >= 0) {
+                    rd_kafka_topic_partition_list_add(stay.get(), topic, each->where.partition)
+                        ->offset = each->place;
+                }
             }
         }
         const error_ptr refused(rd_kafka_seek_partitions(client_->get(), stay.get(), 0));
