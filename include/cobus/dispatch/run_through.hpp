@@ -9,6 +9,11 @@
 
 namespace cobus::detail {
 
+/// Whether its middleware or its retry topics may have an event wait.
+[[nodiscard]] inline auto may_hold_back(const registration& handler) noexcept -> bool {
+    return handler.gate != nullptr || handler.options().retry_topics();
+}
+
 inline auto runner::next_job(worker& free) noexcept -> job* {
     job* const done = free.current;
     if (executing_ != done || !done->ended.well()) {
@@ -17,7 +22,7 @@ inline auto runner::next_job(worker& free) noexcept -> job* {
     if (volley_ != nullptr) {
         return next_of(*volley_, free, *done);
     }
-    if (done->handler->gate != nullptr || done->handler->options().retry_topics()) {
+    if (may_hold_back(*done->handler)) {
         return nullptr;
     }
     registration& handler = *done->handler;
@@ -58,8 +63,7 @@ inline auto runner::next_of(volley& all, worker& free, job& done) noexcept -> jo
 inline void runner::run_through(volley& all, const match_table::handlers& handlers) {
     const message& first = *all.records().front()->from.content;
     const auto usual = [&first](const registration& handler) {
-        return handler.reads_as_published(first) && handler.gate == nullptr &&
-               !handler.options().retry_topics();
+        return handler.reads_as_published(first) && !may_hold_back(handler);
     };
     for (std::size_t i = 0; i < handlers.size(); ++i) {
         registration& handler = *handlers[i];

@@ -165,9 +165,8 @@ inline auto c15_deadline(world& w) -> net::awaitable<void> {
 inline auto c18_delivery_timeout(world& w) -> net::awaitable<void> {
     const std::size_t count = 50;
     w.notes();
-    cobus::settings how = w.settings();
+    cobus::settings how = waiting(w);
     how.delivery_timeout(std::chrono::seconds(1)).wait_limit(std::chrono::seconds(1));
-    how.when_away(policy::wait); // also where others would be kept meanwhile
     const auto bus = w.make_bus(std::move(how));
     co_await bus->start();
     co_await publish_notes(*bus, "k", 0, 1);

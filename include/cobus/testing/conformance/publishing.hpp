@@ -47,9 +47,7 @@ inline auto c10_typed_errors(world& w) -> net::awaitable<void> {
 
 inline auto c10_acknowledged(world& w) -> net::awaitable<void> {
     w.notes(1);
-    cobus::settings how = w.settings();
-    how.when_away(policy::wait); // also where others would be kept meanwhile
-    const auto bus = w.make_bus(std::move(how));
+    const auto bus = w.make_bus(waiting(w));
     co_await bus->start();
     co_await publish_notes(*bus, "k", 0, 1); // connected by now
     auto& ended = w.new_journal<published_note>();

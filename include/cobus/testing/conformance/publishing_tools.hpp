@@ -27,6 +27,11 @@ struct published_note {
     return made;
 }
 
+/// Settings with which a publish waits for its transport, also where others keep the event.
+[[nodiscard]] inline auto waiting(world& w) -> cobus::settings {
+    return w.settings().when_away(policy::wait);
+}
+
 /// Publishes without waiting; the end is written down.
 inline void publish_noted(bus& to, const note& event, journal<published_note>& ended) {
     to.publish(event, [&ended, number = event.number](std::error_code ec, receipt where) {
@@ -88,9 +93,8 @@ public:
           handled_(&w.new_journal<seen_note>()),
           ended_(&w.new_journal<published_note>()) {
         w.notes(1);
-        cobus::settings how = w.settings();
+        cobus::settings how = waiting(w);
         how.queue(room, std::size_t{1} << 20U).retention(room).partitions(1);
-        how.when_away(policy::wait); // also where others would be kept meanwhile
         bus_ = w.make_bus(std::move(how));
         reader_ = bus_->on<note>(handler("reader").concurrency(1),
                                  [opened = gate_, seen = handled_](
