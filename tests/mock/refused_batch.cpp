@@ -27,52 +27,52 @@ auto in_batches(const mock_cluster& cluster) -> transport_options {
     return options;
 }
 
-void publish_some(transport_driver& bus, std::deque<test_publish>& nodes, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
-        nodes.emplace_back("orders", "k", std::to_string(nodes.size()));
-        REQUIRE(bus.get().publish(nodes.back(), true) == taken::pending);
+/// A bus that has published one event, and whose next batch is refused.
+struct scene {
+    scene() {
+        cluster.create_topic("orders", 1);
+        REQUIRE_FALSE(bus.start());
+        REQUIRE_FALSE(bus.publish(warm));
+        cluster.push_errors(kafka_request::produce, {RD_KAFKA_RESP_ERR_INVALID_RECORD});
     }
-}
+    void publish_some(std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i) {
+            nodes.emplace_back("orders", "k", std::to_string(nodes.size()));
+            REQUIRE(bus.get().publish(nodes.back(), true) == taken::pending);
+        }
+    }
+
+    mock_cluster cluster;
+    transport_driver bus{kafka(), in_batches(cluster)};
+    test_publish warm{"orders", "k", "first"};
+    std::deque<test_publish> nodes;
+};
 
 } // namespace refused_batch
 
 TEST_CASE("events of a batch that was refused as a whole are sent, in their order") {
-    using namespace refused_batch;
-    mock_cluster cluster;
-    cluster.create_topic("orders", 1);
-    transport_driver bus(kafka(), in_batches(cluster));
-    REQUIRE_FALSE(bus.start());
-    test_publish warm("orders", "k", "first");
-    REQUIRE_FALSE(bus.publish(warm));
-    std::deque<test_publish> nodes;
-    cluster.push_errors(kafka_request::produce, {RD_KAFKA_RESP_ERR_INVALID_RECORD});
-    publish_some(bus, nodes, 32);
-    std::int64_t offset = warm.where.offset();
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
+    refused_batch::scene here;
+    here.publish_some(32);
+    std::int64_t offset = here.warm.where.offset();
+    for (std::size_t i = 0; i < here.nodes.size(); ++i) {
         CAPTURE(i);
-        REQUIRE(nodes[i].ended.reaches(1));
-        CHECK_FALSE(nodes[i].ec);
-        CHECK(nodes[i].where.offset() == ++offset);
+        auto& each = here.nodes[i];
+        REQUIRE(each.ended.reaches(1));
+        CHECK_FALSE(each.ec);
+        CHECK(each.where.offset() == ++offset);
     }
-    CHECK_FALSE(bus.stop());
+    CHECK_FALSE(here.bus.stop());
 }
 
 TEST_CASE("a stop ends what goes again in time") {
     using namespace refused_batch;
-    mock_cluster cluster;
-    cluster.create_topic("orders", 1);
-    transport_driver bus(kafka(), in_batches(cluster));
-    REQUIRE_FALSE(bus.start());
-    test_publish warm("orders", "k", "first");
-    REQUIRE_FALSE(bus.publish(warm));
-    cluster.push_errors(kafka_request::produce, {RD_KAFKA_RESP_ERR_INVALID_RECORD});
-    cluster.push_answer(1, kafka_request::produce, RD_KAFKA_RESP_ERR_NO_ERROR, 5s);
-    std::deque<test_publish> nodes;
-    publish_some(bus, nodes, 20);
+    scene here;
+    here.cluster.push_answer(1, kafka_request::produce, RD_KAFKA_RESP_ERR_NO_ERROR, 5s);
+    here.publish_some(20);
     const auto before = std::chrono::steady_clock::now();
-    CHECK_FALSE(bus.stop(500ms));
+    CHECK_FALSE(here.bus.stop(500ms));
     CHECK(std::chrono::steady_clock::now() - before < 2s);
-    for (const auto& each : nodes) {
+    for (const auto& each : here.nodes) {
         CHECK(each.ended.count() == 1);
     }
 }

@@ -1,4 +1,5 @@
 #include "route_bench.hpp"
+#include "route_walk.hpp"
 
 #include <doctest/doctest.h>
 
@@ -7,9 +8,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <map>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -64,18 +62,23 @@ struct line_bench : route_bench {
         }
         return std::chrono::duration_cast<std::chrono::milliseconds>(time.now() - before);
     }
+    /// Its broker falls silent with an event: whoever published that is answered within 4 s.
+    [[nodiscard]] auto freeze_with(std::string text, std::int32_t partition) -> sent& {
+        freeze(partition);
+        sent& stuck = put(std::move(text), partition);
+        const auto took = answered_after(stuck);
+        CHECK(took >= 3s);
+        CHECK(took < 4s);
+        CHECK(stuck.ec == errc::maybe_sent); // the client has it still
+        return stuck;
+    }
 
     policy when_away;
 };
 
 TEST_CASE("with fail, what is at a silent broker ends within 4 s, and what comes next at once") {
     line_bench bench(policy::fail);
-    bench.freeze(1);
-    sent& stuck = bench.put("1", 1);
-    const auto took = bench.answered_after(stuck);
-    CHECK(took >= 3s);
-    CHECK(took < 4s);
-    CHECK(stuck.ec == errc::maybe_sent); // the client has it still
+    const sent& stuck = bench.freeze_with("1", 1);
     CHECK(bench.whole->health().what == state::degraded);
     REQUIRE(bench.whole->health().routes.size() == 1);
     CHECK(bench.whole->health().routes[0].partition == 1);
@@ -98,12 +101,7 @@ TEST_CASE("with fail, what is at a silent broker ends within 4 s, and what comes
 TEST_CASE("with deliver, what is at a silent broker ends within 4 s, and what comes next is "
           "handled in process") {
     line_bench bench(policy::deliver);
-    bench.freeze(1);
-    sent& stuck = bench.put("1", 1);
-    const auto took = bench.answered_after(stuck);
-    CHECK(took >= 3s);
-    CHECK(took < 4s);
-    CHECK(stuck.ec == errc::maybe_sent); // the client has it still
+    const sent& stuck = bench.freeze_with("1", 1);
     for (const char* each : {"2", "3"}) {
         sent& next = bench.put(each, 1);
         REQUIRE(next.over());
@@ -217,12 +215,22 @@ TEST_CASE("events without a key go to partitions that answer") {
     CHECK(node.over());
 }
 
+struct line_record {
+    sent* node = nullptr;
+    int key = -1;
+    bool in_kafka = false; ///< or with its client
+    bool acknowledged = false;
+    bool in_memory = false;
+    bool unsure = false; ///< the client said so
+    cobus::failover::clock::time_point since{};
+};
+
 /// A bus that publishes at random while brokers of three freeze and come back and now and then all
 /// of Kafka goes, and that checks at each step that everybody is answered in time, once, and that
 /// nothing passes an older event of its key.
-class line_walk {
+class line_walk : public cobus::testing::route_walk<line_record> {
 public:
-    explicit line_walk(unsigned seed) : random_(seed), bench_(limits()) {
+    explicit line_walk(unsigned seed) : route_walk(seed, limits()) {
         bench_.kafka->on_publish = [this](cobus::publish_node& node) { to_kafka(node); };
         bench_.memory->on_publish = [this](cobus::publish_node& node) { to_memory(node); };
         bench_.connected();
@@ -232,13 +240,12 @@ public:
             act();
             check();
         }
-        bench_.kafka->partitions_away.clear();
-        bench_.kafka->is(cobus::link::up);
+        all_return();
         memory_answers(true);
         pass(15s);
         check();
         REQUIRE(bench_.whole->health().what == state::connected);
-        for (const record& each : all_) {
+        for (const line_record& each : all_) {
             CAPTURE(each.node->name);
             REQUIRE(each.node->completions == 1);
             const bool reached = each.acknowledged || each.in_memory;
@@ -246,23 +253,12 @@ public:
             REQUIRE((each.node->when_away != policy::wait || each.acknowledged || each.unsure));
         }
     }
-    [[nodiscard]] auto coverage() const -> const std::map<std::string, int>& { return seen_; }
 
 private:
-    struct record {
-        sent* node = nullptr;
-        int key = 0;
-        bool in_kafka = false; ///< or with its client
-        bool acknowledged = false;
-        bool in_memory = false;
-        bool unsure = false; ///< the client said so
-        cobus::failover::clock::time_point since{};
-    };
     struct begun {
         cobus::publish_node* node;
-        std::size_t record;
         std::int32_t partition;
-        cobus::failover::clock::time_point since;
+        clock::time_point since;
     };
 
     static auto limits() -> cobus::transport_options {
@@ -270,18 +266,15 @@ private:
         options.wait_limit = 24h;
         return options;
     }
-    auto dice(unsigned sides) -> unsigned { return static_cast<unsigned>(random_() % sides); }
 
     void act() {
         const unsigned what = dice(100);
         if (what < 45) {
             publish();
         } else if (what < 62) {
-            const auto partition = static_cast<std::int32_t>(dice(3));
-            dice(2) == 0 ? bench_.freeze(partition) : bench_.thaw(partition);
+            freeze_or_thaw();
         } else if (what < 65) {
-            bench_.kafka->is(dice(3) == 0 ? cobus::link::down : cobus::link::up);
-            bench_.time.settle();
+            lose_or_find_kafka();
         } else if (what < 72) {
             memory_answers(dice(2) == 0);
         } else if (what < 90) {
@@ -305,29 +298,11 @@ private:
         static constexpr std::array<policy, 3> policies{policy::deliver, policy::wait,
                                                         policy::fail};
         const std::size_t line = dice(3);
-        const int key = static_cast<int>(dice(7)); // the last one stands for none
-        sent& node = nodes_.emplace_back("t" + std::to_string(line), "",
-                                         std::to_string(all_.size()), policies.at(line));
-        if (key < 6) {
-            node.content->key(key_in(key % 3, key < 3 ? 0 : 100));
-        } else {
-            node.content = cobus::make_message();
-            node.content->topic("t" + std::to_string(line));
-            node.content->payload(node.name);
-        }
-        all_.push_back({&node, key < 6 ? static_cast<int>(line) * 6 + key : -1});
-        all_.back().since = bench_.time.now();
-        if (bench_.whole->publish(node, true) == taken::done) {
-            node.completed(node);
-        }
-        bench_.time.settle();
+        route_walk::publish("t" + std::to_string(line), policies.at(line),
+                            static_cast<int>(line) * 6);
     }
     void pass(std::chrono::milliseconds length) {
-        for (auto rest = length; rest > 0ms; rest -= 100ms) {
-            answer();
-            bench_.time.pass(std::min<std::chrono::milliseconds>(rest, 100ms));
-        }
-        answer();
+        route_walk::pass(length, [this] { answer(); });
     }
     /// Of live brokers an acknowledgement; of others, 10 s later, that the client gave it up.
     void answer() {
@@ -335,19 +310,19 @@ private:
             const begun each = begun_[i];
             const bool silent = bench_.kafka->partitions_away.contains(each.partition) ||
                                 bench_.kafka->state().what != cobus::link::up;
-            const bool waits = all_[each.record].node->when_away == policy::wait;
+            line_record& mine = of(*each.node);
+            const bool waits = mine.node->when_away == policy::wait;
             if (silent && (waits || bench_.time.now() - each.since < 10s)) {
                 ++i;
                 continue;
             }
             begun_.erase(begun_.begin() + static_cast<std::ptrdiff_t>(i));
-            record& mine = all_[each.record];
             std::error_code ec;
             if (silent) {
                 mine.in_kafka = false;
                 ec = dice(3) == 0 ? errc::maybe_sent : errc::timed_out;
                 mine.unsure = ec == errc::maybe_sent;
-                ++seen_["given up"];
+                saw("given up");
             } else {
                 mine.acknowledged = true;
                 each.node->where.position(each.partition, next_++);
@@ -357,36 +332,31 @@ private:
         bench_.time.settle();
     }
 
-    auto of(const cobus::publish_node& node) -> record& {
-        return all_[static_cast<std::size_t>(std::stoul(std::string(node.content->payload())))];
-    }
-    void must(bool holds, int line) { broken_ = broken_ == 0 && !holds ? line : broken_; }
     void to_kafka(cobus::publish_node& node) {
-        record& mine = of(node);
-        const std::int32_t known = bench_.kafka->partition_for(*node.content, node.partition);
-        const auto at = known >= 0 ? known : static_cast<std::int32_t>(random_() % 3);
-        begun_.push_back(
-            {&node, static_cast<std::size_t>(&mine - all_.data()), at, bench_.time.now()});
+        line_record& mine = of(node);
+        begun_.push_back({&node, partition_of(node), bench_.time.now()});
         must(!mine.acknowledged && !mine.in_memory && !mine.in_kafka, __LINE__);
         must(!mine.node->over(), __LINE__);
         mine.in_kafka = true;
-        for (const record& each : all_) {
-            if (&each < &mine && each.key == mine.key && mine.key >= 0) {
-                // Whoever was not answered is with the client, too, and goes before it.
-                must(each.node->over() || each.in_kafka, __LINE__);
+        for (const line_record& each : all_) {
+            if (each.key != mine.key || mine.key < 0) {
+                continue;
             }
-            must(!(&each > &mine && each.key == mine.key && mine.key >= 0 && each.in_kafka),
-                 __LINE__);
+            if (&each < &mine) { // whoever was not answered is with the client, too, before it
+                must(each.node->over() || each.in_kafka, __LINE__);
+            } else if (&each > &mine) {
+                must(!each.in_kafka, __LINE__);
+            }
         }
-        ++seen_["to Kafka"];
+        saw("to Kafka");
     }
     void to_memory(cobus::publish_node& node) {
-        record& mine = of(node);
+        line_record& mine = of(node);
         must(mine.node->when_away == policy::deliver, __LINE__);
         must(!mine.in_kafka && !mine.acknowledged && !mine.in_memory && !mine.unsure, __LINE__);
         must(!mine.node->over(), __LINE__);
         mine.in_memory = true;
-        for (const record& each : all_) {
+        for (const line_record& each : all_) {
             if (each.key != mine.key || mine.key < 0) {
                 continue;
             }
@@ -397,13 +367,11 @@ private:
                 must(!each.in_memory, __LINE__);
             }
         }
-        ++seen_[bench_.whole->health().routes.empty() ? "in process, all away"
-                                                      : "in process, a part away"];
+        saw_in_process();
     }
     void check() {
-        REQUIRE_MESSAGE(broken_ == 0, "the rule of line ", broken_);
-        for (record& each : all_) {
-            REQUIRE(each.node->completions <= 1);
+        check_rules();
+        for (const line_record& each : all_) {
             if (!each.node->over() && each.node->when_away != policy::wait && !memory_waits_) {
                 CAPTURE(each.node->name);
                 REQUIRE(bench_.time.now() - (std::max)(each.since, memory_since_) < 5s);
@@ -411,33 +379,14 @@ private:
         }
     }
 
-    std::mt19937 random_;
-    route_bench bench_;
-    std::deque<sent> nodes_;
-    std::vector<record> all_;
     std::vector<begun> begun_;
-    std::map<std::string, int> seen_;
     std::int64_t next_ = 0;
     bool memory_waits_ = false;
-    cobus::failover::clock::time_point memory_since_{};
-    int broken_ = 0;
+    clock::time_point memory_since_{};
 };
 
 TEST_CASE("whatever freezes and returns, deliver, wait and fail keep the order and answer once") {
-    std::map<std::string, int> seen;
-    for (unsigned seed = 1; seed <= 150; ++seed) {
-        CAPTURE(seed);
-        line_walk it(seed);
-        it.run(200);
-        for (const auto& [what, times] : it.coverage()) {
-            seen[what] += times;
-        }
-    }
-    for (const auto& [what, times] : seen) {
-        MESSAGE(what << ": " << times);
-        CHECK(times >= 20);
-    }
-    CHECK(seen.size() == 4);
+    cobus::testing::walk_many_ways<line_walk>(4);
 }
 
 } // namespace line_route_tests

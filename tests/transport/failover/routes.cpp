@@ -1,7 +1,7 @@
 #include "route_bench.hpp"
+#include "route_walk.hpp"
 
 #include <cobus/detail/intern.hpp>
-#include <cobus/detail/murmur2.hpp>
 
 #include <doctest/doctest.h>
 
@@ -9,10 +9,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,7 +19,6 @@ using namespace std::chrono_literals;
 using cobus::policy;
 using cobus::state;
 using cobus::taken;
-using cobus::testing::key_in;
 using cobus::testing::route_bench;
 using cobus::testing::sent;
 
@@ -120,12 +117,22 @@ TEST_CASE("events without a key go to partitions whose gates are open, and wait 
     CHECK(bench.to_kafka.back() == "kept");
 }
 
+struct kept_record {
+    sent* node = nullptr;
+    int key = -1;
+    bool in_memory = false;
+    int times_in_kafka = 0;
+    bool acknowledged = false;
+    bool handled = false;
+    cobus::failover::clock::time_point since{};
+};
+
 /// A bus that publishes at random while brokers of three freeze and come back, and now and then all
 /// of Kafka goes, and that checks at each step that everybody is answered in time and nothing
 /// passes an older event of its key, on whichever way.
-class route_walk {
+class kept_walk : public cobus::testing::route_walk<kept_record> {
 public:
-    explicit route_walk(unsigned seed) : random_(seed) {
+    explicit kept_walk(unsigned seed) : route_walk(seed) {
         bench_.kafka->on_publish = [this](cobus::publish_node& node) { to_kafka(node); };
         bench_.memory->on_publish = [this](cobus::publish_node& node) { to_memory(node); };
         bench_.connected();
@@ -136,42 +143,26 @@ public:
             act();
             check();
         }
-        bench_.kafka->partitions_away.clear();
-        bench_.kafka->is(cobus::link::up);
+        all_return();
         pass(5s);
         check();
         REQUIRE(bench_.whole->health().kept.messages == 0);
         REQUIRE(bench_.whole->health().what == state::connected);
-        for (const record& each : all_) {
+        for (const kept_record& each : all_) {
             CAPTURE(each.node->name);
             REQUIRE(each.times_in_kafka == 1);
         }
     }
-    [[nodiscard]] auto coverage() const -> const std::map<std::string, int>& { return seen_; }
 
 private:
-    struct record {
-        sent* node = nullptr;
-        int key = 0;
-        bool in_memory = false;
-        int times_in_kafka = 0;
-        bool acknowledged = false;
-        bool handled = false;
-        cobus::failover::clock::time_point since{};
-    };
-
-    auto dice(unsigned sides) -> unsigned { return static_cast<unsigned>(random_() % sides); }
-
     void act() {
         const unsigned what = dice(100);
         if (what < 45) {
-            publish();
+            publish("t", dice(3) == 0 ? policy::spool : policy::deliver_and_spool);
         } else if (what < 60) {
-            const auto partition = static_cast<std::int32_t>(dice(3));
-            dice(2) == 0 ? bench_.freeze(partition) : bench_.thaw(partition);
+            freeze_or_thaw();
         } else if (what < 63) {
-            bench_.kafka->is(dice(3) == 0 ? cobus::link::down : cobus::link::up);
-            bench_.time.settle();
+            lose_or_find_kafka();
         } else if (what < 75) {
             read_back();
         } else if (what < 90) {
@@ -180,39 +171,17 @@ private:
             pass(std::chrono::milliseconds(dice(4000)));
         }
     }
-    void publish() {
-        const int key = static_cast<int>(dice(7)); // the last one stands for none
-        const policy how = dice(3) == 0 ? policy::spool : policy::deliver_and_spool;
-        sent& node = nodes_.emplace_back("t", "", std::to_string(all_.size()), how);
-        if (key < 6) {
-            node.content->key(key_in(key % 3, key < 3 ? 0 : 100));
-        } else {
-            node.content = cobus::make_message();
-            node.content->topic("t");
-            node.content->payload(node.name);
-        }
-        all_.push_back({&node, key});
-        all_.back().since = bench_.time.now();
-        if (bench_.whole->publish(node, true) == taken::done) {
-            node.completed(node);
-        }
-        bench_.time.settle();
-    }
     /// Handlers of this process are through with all that they got from Kafka.
     void read_back() {
         for (std::int32_t partition = 0; partition < 3; ++partition) {
             stream_->handled({cobus::detail::intern("t"), partition}, next_[partition]);
         }
-        for (record& each : all_) {
+        for (kept_record& each : all_) {
             each.handled = each.handled || each.acknowledged;
         }
     }
     void pass(std::chrono::milliseconds length) {
-        for (auto rest = length; rest > 0ms; rest -= 100ms) {
-            answer();
-            bench_.time.pass(std::min<std::chrono::milliseconds>(rest, 100ms));
-        }
-        answer();
+        route_walk::pass(length, [this] { answer(); });
     }
     void answer() {
         for (std::size_t i = 0; i < on_the_way_.size();) {
@@ -230,73 +199,46 @@ private:
         bench_.time.settle();
     }
 
-    auto of(const cobus::publish_node& node) -> record& {
-        return all_[static_cast<std::size_t>(std::stoul(std::string(node.content->payload())))];
-    }
-    void must(bool holds, int line) { broken_ = broken_ == 0 && !holds ? line : broken_; }
     void to_kafka(cobus::publish_node& node) {
-        record& mine = of(node);
-        const std::int32_t known = bench_.kafka->partition_for(*node.content, node.partition);
-        on_the_way_.emplace_back(&node,
-                                 known >= 0 ? known : static_cast<std::int32_t>(random_() % 3));
+        kept_record& mine = of(node);
+        on_the_way_.emplace_back(&node, partition_of(node));
         must(++mine.times_in_kafka == 1, __LINE__);
-        for (const record& each : all_) {
-            const bool older = &each < &mine && each.key == mine.key && mine.key < 6;
+        for (const kept_record& each : all_) {
+            const bool older = &each < &mine && each.key == mine.key && mine.key >= 0;
             must(!older || each.times_in_kafka > 0, __LINE__);
         }
-        ++seen_[mine.node->over() ? "replayed" : "directly"];
+        saw(mine.node->over() ? "replayed" : "directly");
     }
     void to_memory(cobus::publish_node& node) {
-        record& mine = of(node);
+        kept_record& mine = of(node);
         must(mine.times_in_kafka == 0 && !mine.in_memory, __LINE__);
         must(mine.node->when_away == policy::deliver_and_spool, __LINE__);
         mine.in_memory = true;
-        for (const record& each : all_) {
-            const bool older = &each < &mine && each.key == mine.key && mine.key < 6;
+        for (const kept_record& each : all_) {
+            const bool older = &each < &mine && each.key == mine.key && mine.key >= 0;
             must(!older || each.in_memory || each.handled, __LINE__);
         }
-        ++seen_[bench_.whole->health().routes.empty() ? "in process, all away"
-                                                      : "in process, a part away"];
+        saw_in_process();
     }
     void check() {
-        REQUIRE_MESSAGE(broken_ == 0, "the rule of line ", broken_);
-        for (record& each : all_) {
-            REQUIRE(each.node->completions <= 1);
+        check_rules();
+        for (const kept_record& each : all_) {
             if (!each.node->over() && bench_.kafka->state().what == cobus::link::up) {
                 CAPTURE(each.node->name);
                 REQUIRE(bench_.time.now() - each.since < 4s);
             }
         }
-        ++seen_[std::string(to_string(bench_.whole->health().what))];
+        saw(std::string(to_string(bench_.whole->health().what)));
     }
 
-    std::mt19937 random_;
-    route_bench bench_;
     cobus::testing::quiet_waker ready_;
     std::unique_ptr<cobus::stream> stream_;
-    std::deque<sent> nodes_;
-    std::vector<record> all_;
     std::vector<std::pair<cobus::publish_node*, std::int32_t>> on_the_way_;
     std::map<std::int32_t, std::int64_t> next_{{0, 0}, {1, 0}, {2, 0}};
-    std::map<std::string, int> seen_;
-    int broken_ = 0;
 };
 
 TEST_CASE("with brokers that freeze and return at random, all are answered in time and in order") {
-    std::map<std::string, int> seen;
-    for (unsigned seed = 1; seed <= 150; ++seed) {
-        CAPTURE(seed);
-        route_walk it(seed);
-        it.run(200);
-        for (const auto& [what, times] : it.coverage()) {
-            seen[what] += times;
-        }
-    }
-    for (const auto& [what, times] : seen) {
-        MESSAGE(what << ": " << times);
-        CHECK(times >= 20);
-    }
-    CHECK(seen.size() == 7);
+    cobus::testing::walk_many_ways<kept_walk>(7);
 }
 
 } // namespace route_tests
