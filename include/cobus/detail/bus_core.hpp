@@ -30,10 +30,11 @@
 namespace cobus::detail {
 
 /// What is behind a `bus`: owns the transport, the dispatcher and all pending operations, and runs
-/// them on its home, one thread at a time.
-class bus_core final : public std::enable_shared_from_this<bus_core>,
-                       public dispatch_host,
-                       public owned_by_context {
+/// them on its home, one thread at a time. Begins a cache line, so that publishers who count a
+/// reference do not take from the home what it reads.
+class alignas(64) bus_core final : public std::enable_shared_from_this<bus_core>,
+                                   public dispatch_host,
+                                   public owned_by_context {
 public:
     using clock = std::chrono::steady_clock;
     using status_waiter = completion<std::error_code>;

@@ -25,10 +25,10 @@ public:
     auto operator=(const pool_depot&) -> pool_depot& = delete;
     ~pool_depot() = default; // what it has at the end of the process is left to that
 
-    /// False when it has enough.
-    [[nodiscard]] auto put(pool_block* first) noexcept -> bool {
+    /// Of blocks of that size. False when it has enough.
+    [[nodiscard]] auto put(pool_block* first, std::size_t block) noexcept -> bool {
         const std::lock_guard lock(guard_);
-        if (count_ == most) {
+        if (count_ * bundle * block >= most) {
             return false;
         }
         ++count_;
@@ -46,7 +46,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t most = 64; // bundles
+    static constexpr std::size_t most = std::size_t{8} << 20U; // bytes: half a full log's messages
 
     std::mutex guard_;
     pool_block* first_ = nullptr;
@@ -158,7 +158,7 @@ private:
         }
         full.head = std::exchange(last->next, nullptr);
         full.count -= pool_depot::bundle;
-        if (!pool_depots[index].put(first)) {
+        if (!pool_depots[index].put(first, index * granularity)) {
             free_all(first);
         }
         return true;
