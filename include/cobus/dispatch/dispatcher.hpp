@@ -68,8 +68,8 @@ public:
     /// From any thread.
     [[nodiscard]] auto unknown_types() const noexcept { return matches_.unknown_types(); }
 
-    /// Does what can be done now; a `brief` run leaves commits that cost nothing to another. True:
-    /// there is more, run again soon.
+    /// Does what can be done now; a `brief` run polls once, and leaves the rest, and commits that
+    /// cost nothing, to another. True: there is more, run again soon.
     auto run(clock::time_point now, bool brief = false) -> bool {
         now_ = now;
         runner_.run(now);
@@ -81,7 +81,7 @@ public:
         if (runner_.retries().commits_again(now)) {
             partitions_.each([this](partition_state& each) { commit_again(each); });
         }
-        const bool more = poll();
+        const bool more = poll(brief ? 1 : polls_per_run);
         give_back();
         if (stream_ != nullptr && state_ != phase::closed) {
             departures_.step(*stream_, now_);
@@ -172,8 +172,8 @@ private:
     static constexpr std::size_t batch = volley::most;
     static constexpr int polls_per_run = 4;
 
-    auto poll() -> bool {
-        for (int i = 0; i < polls_per_run; ++i) {
+    auto poll(int times) -> bool {
+        for (int i = 0; i < times; ++i) {
             const bool fetch =
                 records_ - runner_.retries().waiting() < limits_.total && may_fetch();
             const polled got = stream_->poll(std::span(room_).first(fetch ? batch : 0));
