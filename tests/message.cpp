@@ -146,3 +146,78 @@ TEST_CASE("what the views point into is released with the message") {
     }
     CHECK(released == 1);
 }
+
+namespace {
+
+struct tagged {
+    std::string tag, kind;
+};
+
+} // namespace
+
+template <> struct cobus::contract<tagged> {
+    static constexpr std::string_view topic = "tags";
+    static constexpr auto type = &tagged::kind;
+    static constexpr auto key = &tagged::tag;
+    struct codec {
+        static constexpr std::string_view content_type = "text/plain";
+        static auto encode(const tagged& from, std::string& out) -> cobus::codec_result {
+            out.append(from.tag);
+            return cobus::codec_result();
+        }
+        static auto decode(std::string_view bytes, tagged& into) -> cobus::codec_result {
+            into.tag = bytes;
+            return cobus::codec_result();
+        }
+    };
+};
+
+TEST_CASE("a message that was encoded from an event needs the event no more") {
+    const cobus::detail::contract_info& info = cobus::detail::info_of<tagged>();
+    cobus::message content;
+    {
+        std::string bytes = "the bytes of it, which are not kept";
+        const tagged event{"a tag that is too long for a short string", "tag.given"};
+        content.type_view(event.kind);
+        content.key_view(event.tag);
+        content.source_view("/here");
+        content.encoded(bytes, info);
+        bytes.assign(bytes.size(), '?');
+    }
+    CHECK(content.payload() == "the bytes of it, which are not kept");
+    CHECK(*content.key() == "a tag that is too long for a short string");
+    CHECK(content.type() == "tag.given");
+    CHECK(content.source() == "/here");
+    CHECK(content.contract() == nullptr); // there is no event in it
+    CHECK(content.written_as() == &info);
+    const cobus::message moved(std::move(content));
+    CHECK(*moved.key() == "a tag that is too long for a short string");
+    CHECK(moved.written_as() == &info);
+    cobus::message reading;
+    reading.borrow(moved, moved.published());
+    CHECK(reading.payload() == moved.payload());
+    CHECK(reading.written_as() == &info);
+    REQUIRE(reading.ensure_object(info).ok());
+    CHECK(reading.object<tagged>()->tag == "the bytes of it, which are not kept");
+}
+
+TEST_CASE("a message that was encoded keeps an empty key, an empty payload, and what it was told") {
+    cobus::message content;
+    content.type_view(cobus::contract<note>::type);
+    content.key("");
+    content.encoded("", cobus::detail::info_of<note>());
+    REQUIRE(content.key());
+    CHECK(content.key()->empty());
+    CHECK_FALSE(content.is_null());
+    CHECK(content.payload().empty());
+    CHECK(content.type() == "note");
+    cobus::message other;
+    other.source("/somewhere");
+    other.key("k");
+    other.adopt(cobus::detail::make_box<note>("hello", 7));
+    other.encoded("7:hello", cobus::detail::info_of<note>());
+    CHECK(other.source() == "/somewhere");
+    CHECK(*other.key() == "k");
+    CHECK(other.published() == nullptr);
+    CHECK(other.payload() == "7:hello");
+}

@@ -173,13 +173,13 @@ public:
         requires event_argument<E>
     auto publish(E&& event) -> net::awaitable<receipt> {
         static_assert(detail::safe_to_await<E>());
-        return detail::publish_awaitable(read(nullptr, std::forward<E>(event)));
+        return detail::await_publish(read(nullptr, std::forward<E>(event)));
     }
     template <class E>
         requires event_argument<E>
     auto publish(E&& event, const publish_options& said) -> net::awaitable<receipt> {
         static_assert(detail::safe_to_await<E>());
-        return detail::publish_awaitable(read(&said, std::forward<E>(event)));
+        return detail::await_publish(read(&said, std::forward<E>(event)));
     }
     template <class E, class Token>
         requires event_argument<E> && (!std::same_as<std::remove_cvref_t<Token>, publish_options>)
@@ -200,7 +200,7 @@ public:
     /// Builds the event in place: `co_await bus.emit<user_registered>("u-1", "ada@example.org")`.
     template <class E, class... Args> auto emit(Args&&... args) -> net::awaitable<receipt> {
         static_assert(detail::safe_to_await<Args...>());
-        return detail::publish_awaitable(
+        return detail::await_publish(
             detail::prepare<E>(core_, nullptr, std::forward<Args>(args)...));
     }
 

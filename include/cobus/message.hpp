@@ -6,6 +6,7 @@
 #include "headers.hpp"
 #include "message_id.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -137,6 +138,33 @@ public:
     void run(local_run* which) noexcept { run_ = which; }
     [[nodiscard]] auto run() const noexcept -> local_run* { return run_; }
 
+    /// Takes the payload as the bytes of an event of that contract, which is not kept: this and
+    /// what else are views of it are copied, in one block. Whoever holds something already keeps
+    /// it. May throw `std::bad_alloc`, and has done nothing then.
+    void encoded(std::string_view bytes, const detail::contract_info& as) {
+        const bool own_type = type_.data() == as.type.data();
+        const std::size_t type_size = own_type ? 0 : type_.size();
+        auto* at = detail::pool_text(key_.size() + type_size + bytes.size());
+        hold(at, &detail::pool_text_release);
+        const auto copy = [&at](std::string_view from) {
+            char* const to = at;
+            at = std::copy(from.begin(), from.end(), to);
+            return std::string_view(to, from.size());
+        };
+        key_ = key_.data() != nullptr ? copy(key_) : key_;
+        type_ = own_type ? type_ : copy(type_);
+        bytes_ = copy(bytes);
+        drop_boxes();
+        encoded_as_ = &as;
+        if (texts_ && texts_->source.empty() && texts_->envelope.empty() && !texts_->form) {
+            texts_.reset();
+        }
+    }
+    /// As `contract`, or that of the event that the bytes were made from.
+    [[nodiscard]] auto written_as() const noexcept -> const detail::contract_info* {
+        return encoded_as_ != nullptr ? encoded_as_ : contract();
+    }
+
     /// How it has to look on Kafka, where neither its contract nor the bus decides: of a message
     /// that comes from a spool's file.
     void form(wire::mode how) { text().form = how; }
@@ -174,6 +202,7 @@ public:
         observer_ = original.observer_;
         call_ = original.call_;
         run_ = original.run_;
+        encoded_as_ = original.encoded_as_;
         lent_ = lent;
         if (lent == nullptr) { // else the original's group may just be making the bytes
             bytes_ = original.bytes_;
@@ -307,6 +336,7 @@ private:
         std::swap(observer_, other.observer_);
         std::swap(call_, other.call_);
         std::swap(run_, other.run_);
+        std::swap(encoded_as_, other.encoded_as_);
     }
 
     const std::string* topic_ = nullptr;
@@ -325,6 +355,7 @@ private:
     handled_observer* observer_ = nullptr;
     std::uint64_t call_ = 0;
     local_run* run_ = nullptr;
+    const detail::contract_info* encoded_as_ = nullptr;
 };
 
 /// Messages live in the pool and are handed on by pointer.

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -233,4 +234,20 @@ TEST_CASE("at the end everybody hears whether the event may have been sent") {
     CHECK(b.heard.size() == 2);
     CHECK(std::count(b.heard.begin(), b.heard.end(), make_error_code(errc::closed)) == 1);
     CHECK(std::count(b.heard.begin(), b.heard.end(), make_error_code(errc::maybe_sent)) == 1);
+}
+
+TEST_CASE("a text that is seldom there is read as a text, and moved") {
+    rare_text text;
+    CHECK(text.empty());
+    CHECK(text == "");
+    text = std::string("why");
+    CHECK(text == "why");
+    rare_text other = std::move(text);
+    const std::string& read = other;
+    CHECK(read == "why");
+    other = std::string();
+    CHECK(other.empty());
+    other = std::string("again");
+    other.clear();
+    CHECK(other == "");
 }

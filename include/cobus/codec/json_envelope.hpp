@@ -59,7 +59,7 @@ public:
         if (from_.id().empty() || from_.type().empty()) {
             return codec_result("$: a CloudEvent needs an id and a type");
         }
-        if (from_.contract() != nullptr && from_.payload().empty()) {
+        if (from_.written_as() != nullptr && from_.payload().empty()) {
             return codec_result("$: the event is not encoded yet");
         }
         at_ = sink_.raw(sink_.begin(), "{\"specversion\":\"1.0\"");
@@ -90,7 +90,7 @@ private:
         if (const auto said = from_.headers().get("content-type")) {
             return *said;
         }
-        const contract_info* contract = from_.contract();
+        const contract_info* contract = from_.written_as();
         return contract != nullptr && !contract->content_type.empty() ? contract->content_type
                                                                       : "application/json";
     }

@@ -97,7 +97,7 @@ struct outgoing {
         envelope.clear();
         form = form_of(from, otherwise);
         in_envelope = form == wire::mode::structured;
-        const detail::contract_info* info = from.contract();
+        const detail::contract_info* info = from.written_as();
         if (in_envelope) {
             if (const codec_result made = info->wrap(from, envelope); !made.ok()) {
                 throw error(errc::not_encodable, made.problem());
@@ -117,7 +117,7 @@ private:
         if (from.form()) {
             return *from.form();
         }
-        const detail::contract_info* info = from.contract();
+        const detail::contract_info* info = from.written_as();
         if (from.type().empty()) {
             return wire::mode::plain;
         }

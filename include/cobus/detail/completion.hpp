@@ -5,7 +5,6 @@
 
 #include <exception>
 #include <memory>
-#include <optional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -95,7 +94,7 @@ public:
                 return; // the bus itself keeps work on this one
             }
         }
-        work_.emplace(executor);
+        work_.reset(pool_new<work_guard>(executor));
     }
 
 private:
@@ -103,6 +102,7 @@ private:
     template <class T> friend void pool_delete(T*) noexcept;
 
     using executor_type = net::associated_executor_t<Handler, net::any_io_executor>;
+    using work_guard = net::executor_work_guard<executor_type>;
 
     ~completion_of() = default;
 
@@ -122,7 +122,7 @@ private:
         auto* self = static_cast<completion_of*>(raw);
         const executor_type executor = net::get_associated_executor(self->handler_, *here);
         Handler handler(std::move(self->handler_));
-        const auto work = std::move(self->work_);
+        const std::unique_ptr<work_guard, pool_deleter> work = std::move(self->work_);
         release(self); // before the upcall, so that its memory can serve the next operation
         if constexpr (std::is_same_v<executor_type, net::any_io_executor>) {
             if (inline_allowed && executor == *here) {
@@ -141,7 +141,7 @@ private:
     }
 
     Handler handler_;
-    std::optional<net::executor_work_guard<executor_type>> work_;
+    std::unique_ptr<work_guard, pool_deleter> work_; ///< elsewhere: it is large, and seldom needed
 };
 
 /// Erases a handler of signature `void(Args...)`.

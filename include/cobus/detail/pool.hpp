@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -62,7 +63,7 @@ struct pool_list {
 /// What a thread keeps. Trivially destroyed, so that it may be used after the thread's other
 /// objects are gone.
 struct pool_cache {
-    static constexpr std::size_t classes = 32;
+    static constexpr std::size_t classes = 128;
 
     std::array<pool_list, classes> free;
     std::size_t most = 0; ///< blocks of each size; none before its first use and after its end
@@ -76,7 +77,7 @@ inline constinit std::array<pool_depot, pool_cache::classes> pool_depots{}; // N
 /// A block may be freed on another thread than it came from.
 class pool {
 public:
-    static constexpr std::size_t granularity = 64;
+    static constexpr std::size_t granularity = 16;
     static constexpr std::size_t classes = pool_cache::classes; // larger ones: the allocator
     static constexpr std::size_t kept = 2 * pool_depot::bundle; // blocks of each size and thread
 
@@ -182,6 +183,20 @@ template <class T>
 void pool_delete(T* object) noexcept {
     object->~T();
     pool::deallocate(object, sizeof(T));
+}
+
+/// Room for some characters, from the pool.
+[[nodiscard]] inline auto pool_text(std::size_t size) -> char* {
+    size += sizeof(std::size_t);
+    auto* const block = static_cast<char*>(pool::allocate(size));
+    std::memcpy(block, &size, sizeof size);
+    return block + sizeof size;
+}
+inline void pool_text_release(void* text) noexcept {
+    std::size_t size = 0;
+    char* const block = static_cast<char*>(text) - sizeof size;
+    std::memcpy(&size, block, sizeof size);
+    pool::deallocate(block, size);
 }
 
 struct pool_deleter {

@@ -3,6 +3,7 @@
 #include "../error.hpp"
 #include "../publish_options.hpp"
 #include "bus_core.hpp"
+#include "encode_event.hpp"
 #include "event_argument.hpp"
 
 #include <chrono>
@@ -24,6 +25,10 @@ public:
     [[nodiscard]] auto core() const noexcept -> bus_core& { return *core_; }
     [[nodiscard]] auto shared_core() const noexcept -> const std::shared_ptr<bus_core>& {
         return core_;
+    }
+    /// The same, of one whose message was taken.
+    [[nodiscard]] auto leave_core() noexcept -> std::shared_ptr<bus_core> {
+        return std::move(core_);
     }
     /// A node for it, which the caller owns from now on. May throw `std::bad_alloc`.
     [[nodiscard]] auto take() -> publish_op& {
@@ -68,12 +73,12 @@ void say(const Rule& rule, const E& event, View view, Copy copy) {
     }
 }
 
-/// Fills a message from the contract of the event that it already owns.
+/// Fills a message from its event's contract.
 template <class E> void describe(const E& event, prepared& made) {
     message& content = *made.content;
     bus_core& core = made.core();
     using rules = contract<E>;
-    const route& known = core.routes().find(*content.contract());
+    const route& known = core.routes().find(info_of<E>());
     made.when_away = known.when_away;
     const auto type_view = [&content](std::string_view text) { content.type_view(text); };
     const auto type_copy = [&content](std::string_view text) { content.type(text); };
@@ -155,6 +160,35 @@ template <class E, class... Args>
     return made;
 }
 
+/// The same, to be published: an event that goes to somebody outside now is written at once, and
+/// neither copied nor kept. One that cannot be written is, so that its end says why.
+template <class E, class... Args>
+[[nodiscard]] auto prepare_publish(const std::shared_ptr<bus_core>& core,
+                                   const publish_options* said, Args&&... args) -> prepared {
+    constexpr bool given =
+        sizeof...(Args) == 1 && (std::is_same_v<std::remove_cvref_t<Args>, E> && ...);
+    if constexpr (lives_in_bytes<E> && given) {
+        if (core->publishes().answers_later()) {
+            const E& event = (args, ...);
+            prepared made(core, make_message());
+            describe<E>(event, made);
+            if (said != nullptr) {
+                apply(*said, made);
+            }
+            if (encode_event(event, *made.content)) {
+                return made;
+            }
+        }
+    }
+    prepared made = prepare_event<E>(core, said, std::forward<Args>(args)...);
+    if constexpr (lives_in_bytes<E> && !given) {
+        if (core->publishes().answers_later()) {
+            (void)encode_event(*made.content->template object<E>(), *made.content);
+        }
+    }
+    return made;
+}
+
 /// For a message that the caller made.
 [[nodiscard]] inline auto prepare_message(const std::shared_ptr<bus_core>& core,
                                           const publish_options* said, message content)
@@ -187,9 +221,9 @@ template <class E>
         }
     } else if constexpr (is_taken<std::remove_cvref_t<E>>) {
         using type = std::remove_cvref_t<decltype(event.get())>;
-        return prepare_event<type>(core, said, event.get());
+        return prepare_publish<type>(core, said, event.get());
     } else {
-        return prepare_event<std::remove_cvref_t<E>>(core, said, std::forward<E>(event));
+        return prepare_publish<std::remove_cvref_t<E>>(core, said, std::forward<E>(event));
     }
 }
 
@@ -216,7 +250,7 @@ template <class E, class... Args>
 [[nodiscard]] auto prepare(const std::shared_ptr<bus_core>& core, const publish_options* said,
                            Args&&... args) -> prepared {
     static_assert(check_direct<E>());
-    prepared made = prepare_event<E>(core, said, std::forward<Args>(args)...);
+    prepared made = prepare_publish<E>(core, said, std::forward<Args>(args)...);
     complete(*made.content, core->options());
     return made;
 }

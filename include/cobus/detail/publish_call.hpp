@@ -28,7 +28,7 @@ template <class Result, class... Arguments> consteval auto safe_where_awaited() 
 template <class Argument, class Token> auto submit_as(prepared what, Token& token) {
     if constexpr (is_use_awaitable<std::remove_cvref_t<Token>>) {
         static_assert(safe_to_await<Argument>());
-        return publish_awaitable(std::move(what));
+        return await_publish(std::move(what));
     } else {
         using returned = decltype(net::async_initiate<Token, void(std::error_code, receipt)>(
             std::declval<initiate_publish>(), token));
@@ -66,7 +66,7 @@ template <class E>
 template <class E>
 auto publish_within(const context& from, const publish_options* said, E&& event)
     -> net::awaitable<receipt> {
-    return publish_awaitable(prepare_within(from, said, std::forward<E>(event)));
+    return await_publish(prepare_within(from, said, std::forward<E>(event)));
 }
 template <class E, class Token>
 auto submit_within(const context& from, const publish_options* said, E&& event, Token& token) {

@@ -36,6 +36,11 @@ public:
         const transport* to = to_.load(std::memory_order_acquire);
         return to == nullptr || to->in_process();
     }
+    /// Whether what is published now leaves as bytes, and is answered from outside.
+    [[nodiscard]] auto answers_later() const noexcept -> bool {
+        const transport* to = to_.load(std::memory_order_acquire);
+        return to != nullptr && to->answers_later();
+    }
     /// Whether a message's observer is one of the nodes here.
     [[nodiscard]] auto has_made(std::uint64_t call) const noexcept -> bool {
         return calls_.is_ours(call);
@@ -48,8 +53,7 @@ public:
             most_early_ = limit;
         }
     }
-    /// Hands over what came early, in its order, before anything else goes there. Null: nothing
-    /// goes anywhere any more.
+    /// Hands over what came early, in its order and before anything else. Null: it is over.
     void connect(transport* to) noexcept {
         for (;;) {
             queue<publish_op> some;
@@ -103,15 +107,13 @@ public:
         transport* to = to_.load(std::memory_order_acquire);
         if (to == nullptr) {
             const std::lock_guard lock(guard_);
-            to = to_.load(std::memory_order_relaxed);
-            if (to == nullptr) {
+            if (to = to_.load(std::memory_order_relaxed); to == nullptr) {
                 return keep_early(op, may_wait);
             }
         }
         return hand_over(*to, op, may_wait);
     }
-    /// Whether a node that was `pending`, and that nobody waits for, has ended: then `ec` and
-    /// `where` are set, and the caller owns it again.
+    /// Whether a node that was `pending`, and that nobody waits for, has ended: the caller's then.
     [[nodiscard]] auto has_ended(publish_op& op) noexcept -> bool {
         const std::lock_guard lock(guard_);
         return op.finished;
@@ -204,8 +206,7 @@ public:
 
     /// Back into the pool, for who owns it.
     void release(publish_op& op) noexcept {
-        const message_ptr content =
-            std::move(op.content); // users' destructors run outside the guard
+        op.content.reset(); // users' destructors run outside the guard
         const std::lock_guard lock(guard_);
         reuse(op);
     }
@@ -223,8 +224,8 @@ public:
     template <class Tell> auto deliver(Tell tell) -> bool {
         publish_op* each = ended_.take();
         const bool some = each != nullptr;
-        while (each != nullptr) {
-            publish_op* next = each->inbox_next;
+        for (publish_op* next = nullptr; each != nullptr; each = next) {
+            next = each->inbox_next;
             const message_ptr content = std::move(each->content);
             publish_op::waiter* who = nullptr;
             const std::error_code ec = each->ec;
@@ -242,7 +243,6 @@ public:
             if (who != nullptr) {
                 tell(*who, ec, std::move(where));
             }
-            each = next;
         }
         return some;
     }

@@ -36,13 +36,10 @@ private:
     std::uint64_t generation_;
 };
 
-template <class Handler>
-void install_canceller(const Handler& handler, const std::shared_ptr<bus_core>& core,
-                       publish_op& op) {
-    const auto slot = net::get_associated_cancellation_slot(handler);
+template <class Slot>
+void install_canceller(Slot slot, const std::shared_ptr<bus_core>& core, publish_op& op) {
     if (slot.is_connected()) {
-        auto installed = slot;
-        installed.template emplace<publish_canceller>(core, op);
+        slot.template emplace<publish_canceller>(core, op);
     }
 }
 
@@ -56,15 +53,20 @@ public:
     }
     /// For a node that was taken from it.
     template <class Handler> void operator()(Handler&& handler, publish_op& op) {
-        const std::shared_ptr<bus_core> core = what_.shared_core();
-        publisher& all = core->publishes();
-        install_canceller(handler, core, op);
+        const std::shared_ptr<bus_core> core = what_.leave_core();
+        install_canceller(net::get_associated_cancellation_slot(handler), core, op);
         publish_op::waiter* who = erase_handler<std::error_code, receipt>(
             std::forward<Handler>(handler), core->executor());
+        (void)core->publishes().attach(op, *who); // nothing can have ended yet
+        go(core, op);
+    }
+
+private:
+    static void go(const std::shared_ptr<bus_core>& core, publish_op& op) {
+        publisher& all = core->publishes();
         const std::uint64_t generation =
             op.generation; // from here on the home may reuse it any time
         const auto deadline = op.deadline;
-        (void)all.attach(op, *who); // nothing can have ended yet
         if (op.ec || all.submit(op, true) == taken::done) {
             all.tell_later(op); // never inline from the initiating function
         } else if (deadline != (std::chrono::steady_clock::time_point::max)()) {
@@ -72,7 +74,6 @@ public:
         }
     }
 
-private:
     prepared what_;
 };
 
@@ -84,7 +85,7 @@ public:
 
     template <class Handler> void operator()(Handler&& handler) {
         publisher& all = core_->publishes();
-        install_canceller(handler, core_, *op_);
+        install_canceller(net::get_associated_cancellation_slot(handler), core_, *op_);
         publish_op::waiter* who = erase_handler<std::error_code, receipt>(
             std::forward<Handler>(handler), core_->executor());
         const std::uint64_t generation = op_->generation;
@@ -163,6 +164,19 @@ auto publish_awaitable(prepared what) -> net::awaitable<receipt, Executor> {
     initiate_wait wait(what.shared_core(), op);
     co_return co_await net::async_initiate<const net::use_awaitable_t<Executor>,
                                            void(std::error_code, receipt)>(std::move(wait), token);
+}
+
+/// What a coroutine awaits. Where the answer comes from outside it will suspend, so it gets by
+/// without a frame of ours.
+template <class Executor = net::any_io_executor>
+auto await_publish(prepared what) -> net::awaitable<receipt, Executor> {
+    if (what.content->contract() == nullptr && what.core().publishes().answers_later()) {
+        static constexpr net::use_awaitable_t<Executor> token;
+        return net::async_initiate<const net::use_awaitable_t<Executor>,
+                                   void(std::error_code, receipt)>(
+            initiate_publish(std::move(what)), token);
+    }
+    return publish_awaitable<Executor>(std::move(what));
 }
 
 /// Initiates something that ends with an error code: `Start` is called with the erased handler.

@@ -106,6 +106,7 @@ class scripted_transport final : public transport {
 public:
     [[nodiscard]] auto name() const noexcept -> std::string_view override { return "scripted"; }
     [[nodiscard]] auto wants_bytes() const noexcept -> bool override { return bytes; }
+    [[nodiscard]] auto answers_later() const noexcept -> bool override { return outside; }
 
     void start(waker& changed, operation& done) noexcept override {
         const std::lock_guard lock(guard_);
@@ -253,6 +254,7 @@ public:
     std::size_t room = 1000000;                    ///< begun at once; the rest stands in line
     std::size_t published = 0;
     bool bytes = false;
+    bool outside = false;                   ///< as Kafka: publishes get no event, only bytes
     std::size_t partitions = 0;             ///< of each topic; 0: it has no routes
     std::set<std::int32_t> partitions_away; ///< do not answer
     std::chrono::milliseconds decision{3000};

@@ -61,6 +61,10 @@ public:
     [[nodiscard]] auto wants_bytes() const noexcept -> bool override {
         return kafka_->wants_bytes();
     }
+    [[nodiscard]] auto answers_later() const noexcept -> bool override {
+        return traffic_.at().load(std::memory_order_relaxed) == cobus::state::connected &&
+               kafka_->answers_later();
+    }
 
     void start(waker& state_changed, operation& done) noexcept override {
         decision_.start(runtime_->now());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../detail/rare_text.hpp"
 #include "../message.hpp"
 #include "../receipt.hpp"
 #include "../state.hpp"
@@ -25,7 +26,7 @@ struct publish_node {
     message_ptr content;
     receipt where;
     std::error_code ec;
-    std::string problem;         ///< what `ec` cannot say, such as the JSON path
+    detail::rare_text problem;   ///< what `ec` cannot say, such as the JSON path
     std::int32_t partition = -1; ///< asked for, or −1: the key decides
     policy when_away = policy::deliver;
     /// For a transport's information: the bus itself withdraws the node at this time.
@@ -238,6 +239,10 @@ public:
     [[nodiscard]] virtual auto wants_bytes() const noexcept -> bool { return false; }
     /// True when handlers get the typed event in process, which `bus.call` needs.
     [[nodiscard]] virtual auto in_process() const noexcept -> bool { return false; }
+
+    /// True when a publish just now would be answered by somebody outside of the process, and so
+    /// suspend whoever awaits it. Only a guess: it may be otherwise a moment later.
+    [[nodiscard]] virtual auto answers_later() const noexcept -> bool { return false; }
 
     /// Completes when the state is decided, within the decision time. An error means that nothing
     /// can ever be published. `state_changed` is woken at each change of `state()` from then on.

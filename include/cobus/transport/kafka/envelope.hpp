@@ -61,7 +61,7 @@ inline void add_attributes(rd_kafka_headers_t* to, const message& from) {
     add(to, "ce_id", from.id().view(room));
     add(to, "ce_source", from.source().empty() ? std::string_view("/cobus") : from.source());
     add(to, "ce_type", from.type());
-    const contract_info* info = from.contract();
+    const contract_info* info = from.written_as();
     if (info != nullptr && !info->content_type.empty() && !from.headers().get("content-type")) {
         add(to, "content-type", info->content_type);
     }
@@ -72,7 +72,7 @@ inline void add_attributes(rd_kafka_headers_t* to, const message& from) {
     if (from.form()) {
         return *from.form();
     }
-    const contract_info* info = from.contract();
+    const contract_info* info = from.written_as();
     const wire::mode wanted = (info != nullptr && info->how ? *info->how : otherwise).how();
     if (from.type().empty()) {
         return wire::mode::plain;
@@ -110,7 +110,7 @@ inline void add_attributes(rd_kafka_headers_t* to, const message& from) {
     } else if (mode == wire::mode::structured) {
         static thread_local std::string text;
         text.clear();
-        if (codec_result wrapped = from.contract()->wrap(from, text); !wrapped.ok()) {
+        if (codec_result wrapped = from.written_as()->wrap(from, text); !wrapped.ok()) {
             return wrapped;
         }
         to.payload = text;

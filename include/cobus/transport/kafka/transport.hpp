@@ -40,6 +40,7 @@ public:
 
     [[nodiscard]] auto name() const noexcept -> std::string_view override { return "kafka"; }
     [[nodiscard]] auto wants_bytes() const noexcept -> bool override { return true; }
+    [[nodiscard]] auto answers_later() const noexcept -> bool override { return true; }
 
     void start(waker& state_changed, operation& done) noexcept override {
         try {
