@@ -1,4 +1,4 @@
-#include "run.hpp"
+#include "quiet.hpp"
 
 #include <cobus/cobus.hpp>
 #include <cobus/testing/scripted_transport.hpp>

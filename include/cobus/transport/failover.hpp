@@ -62,8 +62,7 @@ public:
         return kafka_->wants_bytes();
     }
     [[nodiscard]] auto answers_later() const noexcept -> bool override {
-        return traffic_.at().load(std::memory_order_relaxed) == cobus::state::connected &&
-               kafka_->answers_later();
+        return all_to_kafka_.load(std::memory_order_relaxed) && kafka_->answers_later();
     }
 
     void start(waker& state_changed, operation& done) noexcept override {
@@ -258,6 +257,8 @@ private:
             spooled_.gate(after);
             show(now);
         }
+        all_to_kafka_.store(after.what == cobus::state::connected && !keeper_.any(),
+                            std::memory_order_relaxed);
         if (start_done_ != nullptr && after.what != cobus::state::connecting &&
             memory_started_.is_over()) {
             end(start_done_, after.what == cobus::state::failed ? after.cause : memory_started_.ec);
@@ -375,7 +376,8 @@ private:
     detail::route_keeper keeper_{*kafka_, spooled_.routes(), traffic_.routes(), damping};
     bool routes_ = false;
     bool changed_routes_ = false;
-    std::uint64_t stayed_ = 0; ///< in process, in the state that is shown
+    std::atomic<bool> all_to_kafka_{false}; ///< else some are answered, or refused, in process
+    std::uint64_t stayed_ = 0;              ///< in process, in the state that is shown
 
     mutable std::mutex shown_guard_;
     cobus::health shown_;
