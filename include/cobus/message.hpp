@@ -124,6 +124,7 @@ public:
         held_ = held;
         release_ = release;
     }
+    [[nodiscard]] auto held() const noexcept -> const void* { return held_; }
 
     /// `call` says which call of which bus this is (`detail::call_number`). Only that bus knows
     /// whether the observer still exists.

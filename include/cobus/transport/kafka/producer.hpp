@@ -178,30 +178,34 @@ private:
 
     auto serve_events() noexcept -> bool {
         for (int i = 0; i < events_per_run; ++i) {
-            const event_ptr event(rd_kafka_queue_poll(session_->queue(), 0));
-            if (!event) {
-                return false;
+            if (reports_.none()) {
+                event_ptr event(rd_kafka_queue_poll(session_->queue(), 0));
+                if (!event) {
+                    return false;
+                }
+                if (rd_kafka_event_type(event.get()) != RD_KAFKA_EVENT_DR) {
+                    serve(event.get());
+                    continue;
+                }
+                reports_.open(std::move(event));
             }
-            switch (rd_kafka_event_type(event.get())) {
-            case RD_KAFKA_EVENT_DR:
-                reports(event.get());
-                break;
-            case RD_KAFKA_EVENT_ERROR:
-                read_error(session_->get(), event.get(), *watch_);
-                break;
-            default:
-                admin_.answered(event.get());
-                break;
+            read_reports();
+            if (!reports_.none()) {
+                return true; // first the publishers hear of these
             }
         }
         return true;
     }
-    void reports(rd_kafka_event_t* event) noexcept {
+    void serve(rd_kafka_event_t* event) noexcept {
+        rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR
+            ? read_error(session_->get(), event, *watch_)
+            : admin_.answered(event);
+    }
+    void read_reports() noexcept {
         std::uint64_t count = 0;
-        bool failed = false;
-        each_report(event, [&](const rd_kafka_message_t& report) {
+        reports_.read([&](const rd_kafka_message_t& report) {
             publish_node& node = refusals_.read(session_->get(), report, *watch_);
-            failed = failed || report.err != RD_KAFKA_RESP_ERR_NO_ERROR;
+            batch_failed_ = batch_failed_ || report.err != RD_KAFKA_RESP_ERR_NO_ERROR;
             // Reports of the end may come before the event that tells of it.
             report.err != RD_KAFKA_RESP_ERR_NO_ERROR ? look_for_end() : limit_.worked();
             if (gave_up_ || !resend_.keeps(report.err, rd_kafka_message_status(&report), node,
@@ -210,7 +214,7 @@ private:
                 node.completed(node);
             }
         });
-        if (failed) {
+        if (reports_.none() && std::exchange(batch_failed_, false)) {
             resend_.batch_failed();
         }
         left(count);
@@ -383,6 +387,8 @@ private:
     std::atomic<std::uint64_t> turns_{0};
     renewal_limit limit_; // of the executor's runs, as what follows
     resend resend_;
+    unread_reports reports_;
+    bool batch_failed_ = false; ///< that of the reports
     link_state told_;
 
     std::mutex stop_guard_;

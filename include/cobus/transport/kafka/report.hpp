@@ -1,14 +1,17 @@
 #pragma once
 
+#include "../../detail/fetch_ahead.hpp"
 #include "../transport.hpp"
 #include "cluster_watch.hpp"
 #include "error.hpp"
+#include "handle.hpp"
 
 #include <librdkafka/rdkafka.h>
 
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <utility>
 
 namespace cobus::detail::kafka {
 
@@ -29,30 +32,29 @@ inline auto read_report(rd_kafka_t* client, const rd_kafka_message_t& report) no
     return node;
 }
 
-/// Has the processor fetch what is about to be used. With thousands of publishes under way nothing
-/// of them is in its cache any more.
-inline void fetch_ahead(const void* what, std::size_t size) noexcept {
-#if defined(__GNUC__) || defined(__clang__)
-    constexpr std::size_t line = 64;
-    for (std::size_t at = 0; at < size; at += line) {
-        __builtin_prefetch(static_cast<const char*>(what) + at, 1);
+/// An event with delivery reports, of which a run reads some: thousands come in one, and read at
+/// once they would be out of the cache before their publishers hear of them.
+class unread_reports {
+public:
+    [[nodiscard]] auto none() const noexcept -> bool { return event_ == nullptr; }
+    void open(event_ptr event) noexcept { event_ = std::move(event); }
+    /// `visit(report)` for the next ones, a few of them fetched at a time.
+    template <class Visit> void read(Visit visit) {
+        for (std::size_t done = 0; done < most_of_a_run && !none(); done += most) {
+            read_some(visit);
+        }
     }
-#else
-    static_cast<void>(what);
-    static_cast<void>(size);
-#endif
-}
 
-/// `visit(report)` for each of an event, a few of them fetched at a time.
-template <class Visit>
-void each_report(rd_kafka_event_t* event, Visit visit) {
-    constexpr std::size_t most = 16;
-    constexpr std::size_t with_its_owners = sizeof(publish_node) + 64; // what it is the base of
-    std::array<const rd_kafka_message_t*, most> some;                  // NOLINT: filled below
-    for (std::size_t count = most; count == most;) {
-        count = 0;
+private:
+    static constexpr std::size_t most_of_a_run = 64;
+    static constexpr std::size_t most = 16;
+
+    template <class Visit> void read_some(Visit visit) {
+        constexpr std::size_t with_its_owners = sizeof(publish_node) + 64; // what it is the base of
+        std::array<const rd_kafka_message_t*, most> some;                  // NOLINT: filled below
+        std::size_t count = 0;
         while (count < most) {
-            const rd_kafka_message_t* next = rd_kafka_event_message_next(event);
+            const rd_kafka_message_t* next = rd_kafka_event_message_next(event_.get());
             if (next == nullptr) {
                 break;
             }
@@ -67,10 +69,21 @@ void each_report(rd_kafka_event_t* event, Visit visit) {
             }
         }
         for (std::size_t i = 0; i < count; ++i) {
+            const auto* node = static_cast<const publish_node*>(some[i]->_private);
+            if (node->content != nullptr) {
+                fetch_ahead(node->content->held(), 1);
+            }
+        }
+        for (std::size_t i = 0; i < count; ++i) {
             visit(*some[i]);
         }
+        if (count < most) {
+            event_.reset();
+        }
     }
-}
+
+    event_ptr event_;
+};
 
 /// Tells the watch of an error event of the producer, but not of the end of the client.
 inline void read_error(rd_kafka_t* client, rd_kafka_event_t* event, cluster_watch& watch) noexcept {
