@@ -341,6 +341,25 @@ TEST_CASE("handlers read the event that was published, or what its bytes say whe
     }
 }
 
+TEST_CASE("a bus that stopped while commits were refused is at rest") {
+    cobus::net::io_context context;
+    cobus::testing::fault_script faults;
+    faults.fail_commit(always(), cobus::errc::unavailable);
+    cobus::bus bus(context.get_executor(), cobus::test::quiet(),
+                   cobus::over(cobus::testing::faulty(cobus::memory(), faults)));
+    bool stopped = false;
+    auto keep = bus.on<tick>(
+        "keep", [&](const tick&) { bus.stop(500ms, [&](std::error_code) { stopped = true; }); });
+    bus.start([&](std::error_code ec) {
+        REQUIRE_FALSE(ec);
+        bus.publish(tick{"a", 1}, net::detached);
+    });
+    context.run_for(20s);
+    CHECK(stopped);
+    CHECK(context.stopped()); // nothing is left to do
+    CHECK(faults.struck() > 0);
+}
+
 TEST_CASE("faults strike a transport of the user's as well") {
     cobus::net::io_context context;
     cobus::testing::fault_script faults;

@@ -96,8 +96,11 @@ public:
     [[nodiscard]] auto left_by_brief() const noexcept -> bool {
         return commits_are_free() && commits_.pending();
     }
-    /// When `run` has something to do without being woken.
+    /// When `run` has something to do without being woken. Whoever is closed waits for nothing.
     [[nodiscard]] auto due() const noexcept -> clock::time_point {
+        if (state_ == phase::closed) {
+            return (clock::time_point::max)();
+        }
         const auto next = (std::min)({runner_.due(), commits_.due(), departures_.due()});
         return state_ == phase::draining ? (std::min)(next, deadline_) : next;
     }
