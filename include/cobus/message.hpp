@@ -221,12 +221,16 @@ public:
         return last != nullptr ? last->info : nullptr;
     }
 
+    /// There is a typed payload whose bytes were not made yet.
+    [[nodiscard]] auto lacks_bytes() const noexcept -> bool {
+        return !has_bytes() && published() != nullptr;
+    }
     /// Makes the bytes from the typed payload, once.
     [[nodiscard]] auto ensure_bytes() -> codec_result {
-        const detail::box* from = boxes_ != nullptr ? boxes_ : lent_;
-        if (has_bytes() || from == nullptr) {
+        if (!lacks_bytes()) {
             return codec_result();
         }
+        const detail::box* from = published();
         const detail::contract_info& info = *from->info;
         if (!info.has_codec) {
             return codec_result("the contract of '" + std::string(type_) +

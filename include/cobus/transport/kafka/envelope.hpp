@@ -94,8 +94,10 @@ inline void add_attributes(rd_kafka_headers_t* to, const message& from) {
 [[nodiscard]] inline auto encode(message& from, const wire& otherwise, encoded& to)
     -> codec_result {
     using namespace envelope;
-    if (codec_result made = from.ensure_bytes(); !made.ok()) {
-        return made;
+    if (from.lacks_bytes()) {
+        if (codec_result made = from.ensure_bytes(); !made.ok()) {
+            return made;
+        }
     }
     to.null_payload = from.is_null();
     to.payload = from.payload();
