@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 using namespace cobus;
@@ -153,6 +156,37 @@ TEST_CASE("a stream destroyed in the middle of a rebalance does not hang") {
     };
     REQUIRE(in.until([&] { return told; }));
     in.crash();
+    CHECK(detail::ending_thread::drained(20s));
+}
+
+// librdkafka has left its group when it has one answer to a rebalance after its close began, and
+// whoever asks it something just then waits for ever.
+TEST_CASE("a member that closes while it is being assigned something leaves, and does not hang") {
+    struct member {
+        member(scene& here, int number)
+            : in(here.bus->get(), {"orders"}, "group " + std::to_string(number)) {
+            in.on_rebalance = [this](const polled& what) {
+                const bool first = std::exchange(open, what.epoch) == 0;
+                return !first;
+            };
+        }
+        stream_driver in;
+        std::uint32_t open = 0;
+        awaited_operation left;
+    };
+    scene here(4);
+    std::deque<member> all;
+    for (int i = 0; i < 30; ++i) {
+        all.emplace_back(here, i);
+    }
+    for (member& each : all) {
+        REQUIRE(each.in.until([&] { return each.open != 0; }));
+        each.in.get().close(each.left);
+        (void)each.in.until([] { return false; }, 10ms); // it may be asked for all back by then
+        each.in.get().settled(each.open);
+        CHECK(each.in.until([&] { return each.in.closed && each.left.ended.count() == 1; }, 5s));
+        CHECK_FALSE(each.left.ec);
+    }
     CHECK(detail::ending_thread::drained(20s));
 }
 

@@ -54,12 +54,10 @@ public:
     ~client() {
         watch().gone(handle_);
         // Callbacks that use them may run until the handle is gone.
-        if (!ending_thread::run([handle = handle_, keep = seen_, assigned = assigned_.load(),
-                                 joining = joining_.load()] {
+        if (!ending_thread::run([handle = handle_, keep = seen_, joining = joining_.load()] {
                 // The end of one that still joins waits for the others of its group. Left alone it
                 // leaves when it has joined.
-                if (joining || !keep->member.settled() || !has_left(handle) ||
-                    (!assigned && dies_when_destroyed(handle))) {
+                if (joining || !keep->member.settled() || !has_left(handle)) {
                     keep_for_ever(keep);
                 } else {
                     rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
@@ -74,11 +72,24 @@ public:
     /// Begins to leave the group, with the events of that in `queue`. False: there is nothing to
     /// leave, as after a fatal error.
     auto close(rd_kafka_queue_t* queue) noexcept -> bool {
+        if (leaving_.exchange(true)) {
+            return false;
+        }
         if (!assigned_.load() && dies_when_destroyed(handle_)) { // later it cannot be asked
             joining_.store(true);
         }
         const error_ptr refused(rd_kafka_consumer_close_queue(handle_, queue));
         return !refused;
+    }
+    /// It was told to leave. From then on librdkafka takes the first answer to a rebalance as
+    /// giving all up, and has left soon after: before 2.10.0, who asks it anything meanwhile may
+    /// wait for ever.
+    [[nodiscard]] auto leaving() const noexcept -> bool { return leaving_.load(); }
+    /// Gives all up, once, while it leaves.
+    void give_all_up() noexcept {
+        if (!gave_all_up_.exchange(true)) {
+            rd_kafka_assign(handle_, nullptr);
+        }
     }
 
     [[nodiscard]] auto get() const noexcept -> rd_kafka_t* { return handle_; }
@@ -211,6 +222,8 @@ private:
     rd_kafka_t* handle_ = nullptr;
     std::atomic<bool> assigned_{false};
     std::atomic<bool> joining_{false}; ///< left its group between joining and its assignment
+    std::atomic<bool> leaving_{false};
+    std::atomic<bool> gave_all_up_{false};
 };
 
 } // namespace cobus::detail::kafka

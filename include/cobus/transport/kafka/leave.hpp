@@ -43,11 +43,10 @@ inline void leave_group(std::shared_ptr<client> consumer) noexcept {
         const queue_ptr queue(rd_kafka_queue_get_consumer(handle));
         wait_for_join(*consumer, queue.get(), std::chrono::steady_clock::now() + limit);
         (void)consumer->close(queue.get());
-        const auto give_all_up = [handle] { rd_kafka_assign(handle, nullptr); };
-        give_all_up(); // what may be waiting for an answer
+        consumer->give_all_up(); // also what may be waiting for an answer
         serve_until(
             queue.get(), std::chrono::steady_clock::now() + limit,
-            [handle] { return rd_kafka_consumer_closed(handle) != 0; }, give_all_up);
+            [handle] { return rd_kafka_consumer_closed(handle) != 0; }, [] {});
     });
 }
 

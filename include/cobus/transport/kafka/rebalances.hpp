@@ -202,7 +202,7 @@ private:
                 partitions_->remove(each);
             }
         }
-        // While the client closes or was thrown out meanwhile, this is as it must be.
+        // When the client was thrown out meanwhile, this is as it must be.
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
             client_->watch().log(log_level::debug, rd_kafka_err2str(code));
         }
@@ -217,10 +217,13 @@ private:
     }
     [[nodiscard]] auto tell(bool assign, const rd_kafka_topic_partition_list_t* list) noexcept
         -> rd_kafka_resp_err_t {
-        rd_kafka_t* client = client_->get();
-        if (rd_kafka_consumer_closed(client) != 0) {
-            return RD_KAFKA_RESP_ERR__DESTROY; // asking it anything would wait for ever
+        if (client_->leaving()) {
+            if (waiting_.size() == 1) { // else the last one's answer is that of all
+                client_->give_all_up();
+            }
+            return RD_KAFKA_RESP_ERR_NO_ERROR;
         }
+        rd_kafka_t* client = client_->get();
         const char* protocol =
             rd_kafka_rebalance_protocol(client); // null when not a member any more
         if (protocol == nullptr || std::string_view(protocol) != "COOPERATIVE") {
