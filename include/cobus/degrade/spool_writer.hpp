@@ -50,8 +50,12 @@ public:
     auto operator=(const spool_writer&) -> spool_writer& = delete;
     ~spool_writer() {
         if (shared_ != nullptr) {
-            const std::lock_guard lock(shared_->guard);
-            shared_->wake = nullptr;
+            {
+                const std::lock_guard lock(shared_->guard);
+                shared_->wake = nullptr;
+            }
+            const std::lock_guard lock(shared_->writing); // what is read for it goes after this
+            shared_->abandoned = true;
         }
     }
 
@@ -155,6 +159,10 @@ private:
         return tried_ + (gathered() > 0 ? (std::min)(pause_, shortest) : pause_);
     }
 
+    [[nodiscard]] static auto is_put(const row_change& each) noexcept -> bool {
+        return std::holds_alternative<row_put>(each);
+    }
+
     struct batch {
         std::vector<row_change> changes;
         std::deque<spool_row> rows; ///< of the changes, which point to them
@@ -168,8 +176,17 @@ private:
         std::mutex guard;
         std::function<void()> wake; ///< null when nobody waits any more
         std::unique_ptr<spool_file> file;
+        std::mutex writing;
+        bool abandoned = false; ///< what rows to put are made of is gone
 
         void apply(batch& what) noexcept {
+            const std::lock_guard now(writing);
+            if (abandoned) { // nobody was told that these are kept
+                std::erase_if(what.changes, is_put);
+                if (what.changes.empty()) {
+                    return;
+                }
+            }
             try_to(what.ec, what.problem, [&] { file->apply(what.changes); });
             if (of_one_row(what.ec)) {
                 what.ec.clear();
@@ -191,15 +208,15 @@ private:
                 std::error_code ec;
                 std::string problem;
                 try_to(ec, problem, [&] { file->apply(std::span(what.changes).subspan(i, 1)); });
-                const bool is_put = std::holds_alternative<row_put>(what.changes[i]);
-                if (is_put && of_one_row(ec)) {
+                const bool puts = is_put(what.changes[i]);
+                if (puts && of_one_row(ec)) {
                     put->ec = ec;
                     put->problem = std::move(problem);
                 } else if (ec) {
                     what.ec = ec;
                     what.problem = std::move(problem);
                 }
-                put += is_put && !what.ec ? 1 : 0;
+                put += puts && !what.ec ? 1 : 0;
             }
             if (what.ec) {
                 fail(what, put);
@@ -237,8 +254,7 @@ private:
     }
     void try_again(batch& failed) {
         batch& now = next();
-        std::erase_if(failed.changes,
-                      [](const row_change& each) { return std::holds_alternative<row_put>(each); });
+        std::erase_if(failed.changes, is_put);
         now.changes.insert(now.changes.begin(), std::make_move_iterator(failed.changes.begin()),
                            std::make_move_iterator(failed.changes.end()));
         if (now.changes.empty() && now.puts.empty() && now.dead.empty()) {

@@ -8,10 +8,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -42,6 +44,8 @@ struct disk {
     bool read_only = false;
     bool locked = false;
     int tries = 0; ///< to write
+    int written = 0;
+    std::function<void()> on_write = nullptr;
 };
 
 class disk_file final : public degrade::spool_file {
@@ -62,6 +66,9 @@ public:
             return std::holds_alternative<degrade::row_put>(each);
         });
         ++on_->tries;
+        if (on_->on_write) {
+            on_->on_write();
+        }
         if (on_->read_only) {
             throw cobus::error(errc::store_failed, "the disk is read-only");
         }
@@ -78,6 +85,7 @@ public:
         for (const auto& each : changes) {
             std::visit([this](const auto& what) { change(what); }, each);
         }
+        ++on_->written;
     }
     [[nodiscard]] auto read(std::uint64_t from, std::size_t rows, std::size_t /*bytes*/)
         -> std::vector<degrade::spool_row> override {
@@ -207,6 +215,27 @@ TEST_CASE("the file waits for nothing that Kafka is asked meanwhile") {
     CHECK(one.where.durable());
     answer.set_value();
     REQUIRE(cobus::detail::helper_thread::drained(30s));
+}
+
+TEST_CASE("what is being written is read no more when a bus is gone, and what waits is not put") {
+    const auto on = std::make_shared<disk>();
+    file_bench bench(kept_on(on));
+    bench.begin();
+    bench.away();
+    std::promise<void> begun;
+    on->on_write = [&] {
+        on->on_write = nullptr;
+        begun.set_value();
+        std::this_thread::sleep_for(100ms); // longer than the end of a bus that does not wait
+    };
+    bench.keep("1");
+    begun.get_future().wait();
+    bench.keep("2");
+    bench.whole.reset();
+    CHECK(on->written == on->tries);
+    CHECK(on->rows.size() == 1);
+    REQUIRE(cobus::detail::filing_thread::drained(30s));
+    CHECK(on->rows.size() == 1);
 }
 
 TEST_CASE("a full disk is the publisher's to know, and what is over still goes") {
