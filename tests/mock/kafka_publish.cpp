@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <string>
@@ -273,6 +275,50 @@ TEST_CASE("a stop sends what lingers") {
         CHECK(each.ended.count() == 1);
         CHECK_FALSE(each.ec);
     }
+}
+
+TEST_CASE("of acknowledgements that come together each is told, in order") {
+    mock_cluster cluster;
+    cluster.create_topic("orders", 1);
+    transport_options options = quick_kafka(cluster.brokers());
+    options.properties["linger.ms"] = "200";
+    for (const int count : {63, 64, 65, 500}) { // a run reads 64
+        transport_driver bus(kafka(), options);
+        REQUIRE_FALSE(bus.start());
+        std::deque<test_publish> nodes;
+        for (int i = 0; i < count; ++i) {
+            nodes.emplace_back("orders", "k", std::to_string(i));
+            REQUIRE(bus.get().publish(nodes.back(), true) == taken::pending);
+        }
+        REQUIRE(nodes.back().ended.reaches(1));
+        CHECK_FALSE(bus.stop());
+        const std::int64_t first = nodes.front().where.offset();
+        for (std::size_t i = 0; i < nodes.size(); ++i) {
+            CHECK(nodes[i].ended.count() == 1); // also those before the last
+            CHECK_FALSE(nodes[i].ec);
+            CHECK(nodes[i].where.offset() == first + static_cast<std::int64_t>(i));
+        }
+    }
+}
+
+TEST_CASE("a transport may go while the half of many acknowledgements is told") {
+    mock_cluster cluster;
+    cluster.create_topic("orders", 1);
+    transport_options options = quick_kafka(cluster.brokers());
+    options.properties["linger.ms"] = "200";
+    std::deque<test_publish> nodes;
+    transport_driver bus(kafka(), options);
+    REQUIRE_FALSE(bus.start());
+    for (int i = 0; i < 2000; ++i) {
+        nodes.emplace_back("orders", "k", std::to_string(i));
+        REQUIRE(bus.get().publish(nodes.back(), true) == taken::pending);
+    }
+    REQUIRE(nodes.front().ended.reaches(1));
+    bus.destroy();
+    const auto told =
+        std::ranges::count_if(nodes, [](const auto& each) { return each.ended.count() > 0; });
+    CHECK(told >= 1);
+    CHECK(std::ranges::all_of(nodes, [](const auto& each) { return each.ended.count() <= 1; }));
 }
 
 TEST_CASE("a transport that is destroyed without a stop tells nobody and hangs nowhere") {
