@@ -1,5 +1,7 @@
 #pragma once
 
+#include "detail/immortal.hpp"
+
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -162,12 +164,12 @@ public:
 } // namespace detail
 
 inline auto category() noexcept -> const std::error_category& {
-    static const detail::error_category instance;
-    return instance;
+    static constinit const detail::immortal<detail::error_category> instance;
+    return instance.value;
 }
 inline auto condition_category() noexcept -> const std::error_category& {
-    static const detail::error_condition_category instance;
-    return instance;
+    static constinit const detail::immortal<detail::error_condition_category> instance;
+    return instance.value;
 }
 
 } // namespace cobus

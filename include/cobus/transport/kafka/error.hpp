@@ -90,8 +90,8 @@ public:
 };
 
 [[nodiscard]] inline auto category() noexcept -> const std::error_category& {
-    static const error_category instance;
-    return instance;
+    static constinit const immortal<error_category> instance;
+    return instance.value;
 }
 
 /// librdkafka's code with its value kept; no error for none.
