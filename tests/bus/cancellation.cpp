@@ -8,6 +8,8 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/io_context.hpp>
 
+#include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -77,6 +79,42 @@ const std::error_code never_sent = net::error::operation_aborted;
 const std::error_code maybe_sent = make_error_code(cobus::errc::maybe_sent);
 
 } // namespace
+
+TEST_CASE("a publisher that is cancelled while handlers run hears of all that it has sent") {
+    net::io_context context;
+    cobus::bus bus(context.get_executor(), quiet());
+    net::cancellation_signal stop;
+    std::uint64_t sent = 0;
+    std::uint64_t handled = 0;
+    auto slow = bus.on<tick>("slow", [&](const tick& event) -> net::awaitable<void> {
+        if (event.number == 130) { // in a run of the home by the publisher itself
+            stop.emit(net::cancellation_type::all);
+        }
+        co_await net::post(net::use_awaitable);
+        ++handled;
+    });
+    std::exception_ptr ended;
+    const auto publish_all = [&]() -> net::awaitable<void> {
+        for (tick event{"", 0}; event.number < 1000;) {
+            ++event.number;
+            event.key = std::to_string(event.number);
+            co_await bus.publish(event);
+            sent = event.number;
+        }
+    };
+    run(context, [&]() -> net::awaitable<void> {
+        co_await bus.start();
+        net::co_spawn(context, publish_all,
+                      net::bind_cancellation_slot(stop.slot(),
+                                                  [&](const std::exception_ptr& e) { ended = e; }));
+        co_await until([&] { return ended != nullptr; });
+        co_await bus.stop();
+    });
+    CHECK(sent >= 130);
+    CHECK(sent < 1000);
+    CHECK(handled == sent);
+    CHECK_THROWS_AS(std::rethrow_exception(ended), std::system_error);
+}
 
 TEST_CASE("a publish that is cancelled before it is awaited is never sent") {
     scene here;

@@ -149,9 +149,17 @@ auto publish_awaitable(prepared what) -> net::awaitable<receipt, Executor> {
     receipt where;
     if (what.submit_now(where)) {
         if (const pause now = next_pause(); now != pause::none) {
+            // While much is under way it waits for its turn more often, so that suspended handlers
+            // keep up with it. Once cancelled it does not: that would throw, and the event is sent.
+            constexpr int most_turns = 4;
             const Executor here = co_await net::this_coro::executor;
-            if (what.core().run_on(here) || now == pause::everybody) {
+            const auto cancelled = co_await net::this_coro::cancellation_state;
+            bool gives_way = what.core().run_on(here) || now == pause::everybody;
+            for (int turn = 0; gives_way && turn < most_turns &&
+                               cancelled.cancelled() == net::cancellation_type::none;
+                 ++turn) {
                 co_await net::post(here, token);
+                gives_way = what.core().run_on(here);
             }
         }
         co_return where;
