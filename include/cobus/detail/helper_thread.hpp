@@ -11,10 +11,11 @@
 namespace cobus::detail {
 
 enum class helps : unsigned char {
-    work, ///< with what has to be done: leaving a group, where it starts
-    file, ///< of a spool: who publishes waits for it, and it for nothing of Kafka's
-    ask,  ///< while a part of Kafka seems to be away: questions that may get no answer
-    end,  ///< of librdkafka's clients: that of a consumer may hang for good
+    work,  ///< with what has to be done: where a group starts, topics to be made
+    file,  ///< of a spool: who publishes waits for it, and it for nothing of Kafka's
+    ask,   ///< while a part of Kafka seems to be away: questions that may get no answer
+    leave, ///< a group: each takes two seconds while Kafka is away, and others start meanwhile
+    end,   ///< of librdkafka's clients: that of a consumer may hang for good
 };
 
 /// The one thread of this process for calls that block, for each purpose. It is given nothing of a
@@ -102,6 +103,7 @@ private:
 
 using helper_thread = helper<helps::work>;
 using filing_thread = helper<helps::file>;
+using leaving_thread = helper<helps::leave>;
 using asking_thread = helper<helps::ask>;
 using ending_thread = helper<helps::end>;
 

@@ -33,11 +33,11 @@ inline void wait_for_join(client& consumer, rd_kafka_queue_t* queue,
     serve_until(queue, until, [&] { return member.settled(); }, [&] { member.rebalanced(); });
 }
 
-/// Leaves a consumer's group on the helper thread and commits nothing: for a stream that is gone
+/// Leaves a consumer's group on the thread for that and commits nothing: for a stream that is gone
 /// without its close. Others get its partitions at once, and librdkafka gets its answer to a
 /// rebalance that nobody will settle any more: without one, destroying the client hangs for ever.
 inline void leave_group(std::shared_ptr<client> consumer) noexcept {
-    (void)helper_thread::run([consumer = std::move(consumer)] {
+    (void)leaving_thread::run([consumer = std::move(consumer)] {
         constexpr std::chrono::milliseconds limit(1000);
         rd_kafka_t* handle = consumer->get();
         const queue_ptr queue(rd_kafka_queue_get_consumer(handle));
