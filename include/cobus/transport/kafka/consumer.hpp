@@ -115,7 +115,7 @@ public:
     void abandon() noexcept override {
         silence();
         if (!std::exchange(left_, true) && !closed_) {
-            leave_group(client_);
+            leave_group(client_, rebalances_.waiting());
         }
     }
 

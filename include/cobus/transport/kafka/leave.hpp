@@ -26,27 +26,40 @@ void serve_until(rd_kafka_queue_t* queue, std::chrono::steady_clock::time_point 
 }
 
 /// librdkafka does not tell the group of a member that goes while it joins, and the group would
-/// wait for it.
-inline void wait_for_join(client& consumer, rd_kafka_queue_t* queue,
-                          std::chrono::steady_clock::time_point until) {
+/// wait for it. True: a rebalance came that waits for its answer now.
+[[nodiscard]] inline auto wait_for_join(client& consumer, rd_kafka_queue_t* queue,
+                                        std::chrono::steady_clock::time_point until) -> bool {
     membership& member = consumer.member();
-    serve_until(queue, until, [&] { return member.settled(); }, [&] { member.rebalanced(); });
+    bool came = false;
+    serve_until(
+        queue, until, [&] { return member.settled(); },
+        [&] {
+            member.rebalanced();
+            came = true;
+        });
+    return came;
 }
 
 /// Leaves a consumer's group on the thread for that and commits nothing: for a stream that is gone
 /// without its close. Others get its partitions at once, and librdkafka gets its answer to a
 /// rebalance that nobody will settle any more: without one, destroying the client hangs for ever.
-inline void leave_group(std::shared_ptr<client> consumer) noexcept {
-    (void)leaving_thread::run([consumer = std::move(consumer)] {
+/// `unanswered`: whether librdkafka waits for an answer already. When it does not, it may end the
+/// membership at once, and whoever asks it something then waits for ever.
+inline void leave_group(std::shared_ptr<client> consumer, bool unanswered) noexcept {
+    (void)leaving_thread::run([consumer = std::move(consumer), unanswered]() mutable {
         constexpr std::chrono::milliseconds limit(1000);
         rd_kafka_t* handle = consumer->get();
         const queue_ptr queue(rd_kafka_queue_get_consumer(handle));
-        wait_for_join(*consumer, queue.get(), std::chrono::steady_clock::now() + limit);
+        unanswered |=
+            wait_for_join(*consumer, queue.get(), std::chrono::steady_clock::now() + limit);
         (void)consumer->close(queue.get());
-        consumer->give_all_up(); // also what may be waiting for an answer
+        if (unanswered) {
+            consumer->give_all_up();
+        }
         serve_until(
             queue.get(), std::chrono::steady_clock::now() + limit,
-            [handle] { return rd_kafka_consumer_closed(handle) != 0; }, [] {});
+            [handle] { return rd_kafka_consumer_closed(handle) != 0; },
+            [&] { consumer->give_all_up(); });
     });
 }
 

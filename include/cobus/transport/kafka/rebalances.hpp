@@ -119,6 +119,9 @@ public:
         return what;
     }
 
+    /// librdkafka waits for an answer.
+    [[nodiscard]] auto waiting() const noexcept -> bool { return !waiting_.empty(); }
+
     /// The dispatcher's answer; one to another rebalance than the first is too late.
     void settle(std::uint32_t epoch) noexcept {
         if (waiting_.empty() || waiting_.front().epoch != epoch) {
