@@ -164,12 +164,10 @@ public:
 } // namespace detail
 
 inline auto category() noexcept -> const std::error_category& {
-    static constinit const detail::immortal<detail::error_category> instance;
-    return instance.value;
+    return detail::immortal<detail::error_category>();
 }
 inline auto condition_category() noexcept -> const std::error_category& {
-    static constinit const detail::immortal<detail::error_condition_category> instance;
-    return instance.value;
+    return detail::immortal<detail::error_condition_category>();
 }
 
 } // namespace cobus

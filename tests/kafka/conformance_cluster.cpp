@@ -189,7 +189,8 @@ public:
             break;
         }
     }
-    /// No broker answers for nine tenths of that time, over and over.
+    /// No broker answers for that time, over and over; as long each runs, or they would not even
+    /// hear of each other in time.
     void answer_after(std::chrono::milliseconds time) {
         slow_.store(time);
         if (time.count() == 0) {
@@ -199,9 +200,9 @@ public:
         begin([this] {
             for (auto length = slow_.load(); length.count() > 0; length = slow_.load()) {
                 server_.freeze();
-                std::this_thread::sleep_for(length * 9 / 10);
+                std::this_thread::sleep_for(length);
                 server_.thaw();
-                std::this_thread::sleep_for(length / 10);
+                std::this_thread::sleep_for(length);
             }
         });
     }

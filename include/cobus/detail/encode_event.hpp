@@ -14,7 +14,7 @@ namespace cobus::detail {
 class spare_text {
 public:
     spare_text() {
-        if (!over_) {
+        if (!over) {
             text_ = std::move(mine().text);
             text_.clear();
         }
@@ -22,7 +22,7 @@ public:
     spare_text(const spare_text&) = delete;
     auto operator=(const spare_text&) -> spare_text& = delete;
     ~spare_text() {
-        if (!over_ && text_.capacity() <= most) {
+        if (!over && text_.capacity() <= most) {
             mine().text = std::move(text_);
         }
     }
@@ -37,14 +37,14 @@ private:
         kept() = default;
         kept(const kept&) = delete;
         auto operator=(const kept&) -> kept& = delete;
-        ~kept() { over_ = true; }
+        ~kept() { over = true; }
     };
     [[nodiscard]] static auto mine() noexcept -> kept& {
         static thread_local kept instance;
         return instance;
     }
 
-    inline static constinit thread_local bool over_ = false;
+    inline static constinit thread_local bool over = false;
 
     std::string text_;
 };

@@ -2,14 +2,11 @@
 
 namespace cobus::detail {
 
-/// A constant that is never destroyed: threads that the end of the process leaves may still use it.
-template <class T> union immortal {
-    constexpr immortal() noexcept : value() {}
-    immortal(const immortal&) = delete;
-    auto operator=(const immortal&) -> immortal& = delete;
-    constexpr ~immortal() {} // NOLINT(modernize-use-equals-default): that would be deleted
-
-    T value;
-};
+/// The one constant of that type, which is never destroyed: threads that the end of the process
+/// leaves may still use it.
+template <class T> [[nodiscard]] auto immortal() noexcept -> const T& {
+    static const T* const instance = new T();
+    return *instance;
+}
 
 } // namespace cobus::detail

@@ -90,8 +90,7 @@ public:
 };
 
 [[nodiscard]] inline auto category() noexcept -> const std::error_category& {
-    static constinit const immortal<error_category> instance;
-    return instance.value;
+    return immortal<error_category>();
 }
 
 /// librdkafka's code with its value kept; no error for none.
