@@ -147,25 +147,27 @@ TEST_CASE("what the views point into is released with the message") {
     CHECK(released == 1);
 }
 
-namespace {
+namespace message_test {
 
 struct tagged {
     std::string tag, kind;
 };
 
-} // namespace
+} // namespace message_test
 
-template <> struct cobus::contract<tagged> {
+template <> struct cobus::contract<message_test::tagged> {
     static constexpr std::string_view topic = "tags";
-    static constexpr auto type = &tagged::kind;
-    static constexpr auto key = &tagged::tag;
+    static constexpr auto type = &message_test::tagged::kind;
+    static constexpr auto key = &message_test::tagged::tag;
     struct codec {
         static constexpr std::string_view content_type = "text/plain";
-        static auto encode(const tagged& from, std::string& out) -> cobus::codec_result {
+        static auto encode(const message_test::tagged& from, std::string& out)
+            -> cobus::codec_result {
             out.append(from.tag);
             return cobus::codec_result();
         }
-        static auto decode(std::string_view bytes, tagged& into) -> cobus::codec_result {
+        static auto decode(std::string_view bytes, message_test::tagged& into)
+            -> cobus::codec_result {
             into.tag = bytes;
             return cobus::codec_result();
         }
@@ -173,11 +175,11 @@ template <> struct cobus::contract<tagged> {
 };
 
 TEST_CASE("a message that was encoded from an event needs the event no more") {
-    const cobus::detail::contract_info& info = cobus::detail::info_of<tagged>();
+    const cobus::detail::contract_info& info = cobus::detail::info_of<message_test::tagged>();
     cobus::message content;
     {
         std::string bytes = "the bytes of it, which are not kept";
-        const tagged event{"a tag that is too long for a short string", "tag.given"};
+        const message_test::tagged event{"a tag that is too long for a short string", "tag.given"};
         content.type_view(event.kind);
         content.key_view(event.tag);
         content.source_view("/here");
@@ -198,7 +200,7 @@ TEST_CASE("a message that was encoded from an event needs the event no more") {
     CHECK(reading.payload() == moved.payload());
     CHECK(reading.written_as() == &info);
     REQUIRE(reading.ensure_object(info).ok());
-    CHECK(reading.object<tagged>()->tag == "the bytes of it, which are not kept");
+    CHECK(reading.object<message_test::tagged>()->tag == "the bytes of it, which are not kept");
 }
 
 TEST_CASE("a message that was encoded keeps an empty key, an empty payload, and what it was told") {

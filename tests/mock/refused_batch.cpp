@@ -28,8 +28,8 @@ auto in_batches(const mock_cluster& cluster) -> transport_options {
 }
 
 /// A bus that has published one event, and whose next batch is refused.
-struct scene {
-    scene() {
+struct refused_scene {
+    refused_scene() {
         cluster.create_topic("orders", 1);
         REQUIRE_FALSE(bus.start());
         REQUIRE_FALSE(bus.publish(warm));
@@ -51,7 +51,7 @@ struct scene {
 } // namespace refused_batch
 
 TEST_CASE("events of a batch that was refused as a whole are sent, in their order") {
-    refused_batch::scene here;
+    refused_batch::refused_scene here;
     here.publish_some(32);
     std::int64_t offset = here.warm.where.offset();
     for (std::size_t i = 0; i < here.nodes.size(); ++i) {
@@ -66,7 +66,7 @@ TEST_CASE("events of a batch that was refused as a whole are sent, in their orde
 
 TEST_CASE("a stop ends what goes again in time") {
     using namespace refused_batch;
-    scene here;
+    refused_scene here;
     here.cluster.push_answer(1, kafka_request::produce, RD_KAFKA_RESP_ERR_NO_ERROR, 5s);
     here.publish_some(20);
     const auto before = std::chrono::steady_clock::now();
