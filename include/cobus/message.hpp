@@ -227,22 +227,7 @@ public:
     }
     /// Makes the bytes from the typed payload, once.
     [[nodiscard]] auto ensure_bytes() -> codec_result {
-        if (!lacks_bytes()) {
-            return codec_result();
-        }
-        const detail::box* from = published();
-        const detail::contract_info& info = *from->info;
-        if (!info.has_codec) {
-            return codec_result("the contract of '" + std::string(type_) +
-                                "' names no codec: add `using codec = cobus::json_codec;`");
-        }
-        std::string& out = text().bytes;
-        out.clear();
-        codec_result result = info.encode(*from, out);
-        if (result.ok()) {
-            bytes_ = out;
-        }
-        return result;
+        return lacks_bytes() ? make_bytes() : codec_result();
     }
 
     /// Makes the typed payload of that contract, once.
@@ -307,6 +292,21 @@ private:
             texts_.reset(detail::pool_new<texts>());
         }
         return *texts_;
+    }
+    [[nodiscard]] auto make_bytes() -> codec_result {
+        const detail::box* from = published();
+        const detail::contract_info& info = *from->info;
+        if (!info.has_codec) {
+            return codec_result("the contract of '" + std::string(type_) +
+                                "' names no codec: add `using codec = cobus::json_codec;`");
+        }
+        std::string& out = text().bytes;
+        out.clear();
+        codec_result result = info.encode(*from, out);
+        if (result.ok()) {
+            bytes_ = out;
+        }
+        return result;
     }
     [[nodiscard]] auto find(const detail::contract_info& info) const noexcept
         -> const detail::box* {

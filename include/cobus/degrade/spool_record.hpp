@@ -2,6 +2,7 @@
 
 #include "../contract.hpp"
 #include "../detail/contract_info.hpp"
+#include "../detail/wire_form.hpp"
 #include "../error.hpp"
 #include "../headers.hpp"
 #include "../message.hpp"
@@ -95,7 +96,7 @@ struct outgoing {
     void take(const message& from, const wire& otherwise) {
         headers.clear();
         envelope.clear();
-        form = form_of(from, otherwise);
+        form = detail::wire_form(from, otherwise);
         in_envelope = form == wire::mode::structured;
         const detail::contract_info* info = from.written_as();
         if (in_envelope) {
@@ -103,31 +104,12 @@ struct outgoing {
                 throw error(errc::not_encodable, made.problem());
             }
             form = wire::mode::plain;
-            pack_header("content-type", "application/cloudevents+json", headers);
+            pack_header("content-type", detail::structured_type, headers);
         } else if (form == wire::mode::binary && info != nullptr && !info->content_type.empty() &&
                    !from.headers().get("content-type")) {
             pack_header("content-type", info->content_type, headers);
         }
         pack_headers(from.headers(), headers);
-    }
-
-private:
-    /// As the Kafka transport decides it.
-    [[nodiscard]] static auto form_of(const message& from, const wire& otherwise) -> wire::mode {
-        if (from.form()) {
-            return *from.form();
-        }
-        const detail::contract_info* info = from.written_as();
-        if (from.type().empty()) {
-            return wire::mode::plain;
-        }
-        const auto said = from.headers().get("content-type");
-        if (info == nullptr && said && said->starts_with("application/cloudevents")) {
-            return wire::mode::plain;
-        }
-        const wire::mode wanted = (info != nullptr && info->how ? *info->how : otherwise).how();
-        const bool can_wrap = info != nullptr && info->wrap != nullptr;
-        return wanted == wire::mode::structured && !can_wrap ? wire::mode::binary : wanted;
     }
 };
 

@@ -10,9 +10,6 @@ namespace cobus::detail {
 
 /// Makes the bytes of a node's message. False: its `ec` and `problem` say why not.
 [[nodiscard]] inline auto encode_node(publish_node& node) noexcept -> bool {
-    if (!node.content->lacks_bytes()) {
-        return true;
-    }
     try {
         const contract_info* contract = node.content->contract();
         const codec_result made = node.content->ensure_bytes();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "../bus.hpp"
+#include "../detail/wire_form.hpp"
 #include "options.hpp"
 #include "relay.hpp"
 #include "store.hpp"
@@ -165,7 +166,7 @@ private:
             if (const codec_result made = info.wrap(content, envelope); !made.ok()) {
                 throw error(errc::not_encodable, made.problem());
             }
-            content.headers().set("content-type", "application/cloudevents+json");
+            content.headers().set("content-type", detail::structured_type);
         } else if (how != wire::mode::plain) {
             how = wire::mode::binary;
             if (!info.content_type.empty() && !content.headers().get("content-type")) {

@@ -3,6 +3,7 @@
 #include "../../contract.hpp"
 #include "../../detail/contract_info.hpp"
 #include "../../detail/text.hpp"
+#include "../../detail/wire_form.hpp"
 #include "../../message.hpp"
 #include "handle.hpp"
 
@@ -21,7 +22,6 @@ namespace cobus::detail::kafka {
 // The time travels as the record's timestamp, which costs nothing, and not as a header.
 
 inline constexpr std::string_view attribute_prefix = "ce_";
-inline constexpr std::string_view structured_type = "application/cloudevents+json";
 
 /// A message ready to be produced. The views live as long as the message, and until this thread
 /// encodes another.
@@ -30,11 +30,6 @@ struct encoded {
     bool null_payload = false;
     headers_ptr headers;
 };
-
-[[nodiscard]] inline auto is_structured(std::string_view content_type) noexcept -> bool {
-    return content_type.starts_with("application/cloudevents") &&
-           !content_type.starts_with("application/cloudevents-batch");
-}
 
 namespace envelope {
 
@@ -67,41 +62,17 @@ inline void add_attributes(rd_kafka_headers_t* to, const message& from) {
     }
 }
 
-/// The mode that this message can travel in: an envelope needs a type, and is not put twice.
-[[nodiscard]] inline auto mode_of(const message& from, const wire& otherwise) -> wire::mode {
-    if (from.form()) {
-        return *from.form();
-    }
-    const contract_info* info = from.written_as();
-    const wire::mode wanted = (info != nullptr && info->how ? *info->how : otherwise).how();
-    if (from.type().empty()) {
-        return wire::mode::plain;
-    }
-    if (info == nullptr) {
-        const auto content_type = from.headers().get("content-type");
-        if (content_type && is_structured(*content_type)) {
-            return wire::mode::plain;
-        }
-    }
-    if (wanted == wire::mode::structured && (info == nullptr || info->wrap == nullptr)) {
-        return wire::mode::binary;
-    }
-    return wanted;
-}
-
 } // namespace envelope
 
 [[nodiscard]] inline auto encode(message& from, const wire& otherwise, encoded& to)
     -> codec_result {
     using namespace envelope;
-    if (from.lacks_bytes()) {
-        if (codec_result made = from.ensure_bytes(); !made.ok()) {
-            return made;
-        }
+    if (codec_result made = from.ensure_bytes(); !made.ok()) {
+        return made;
     }
     to.null_payload = from.is_null();
     to.payload = from.payload();
-    const wire::mode mode = mode_of(from, otherwise);
+    const wire::mode mode = wire_form(from, otherwise);
     const std::size_t users = from.headers().size();
     if (mode == wire::mode::plain && users == 0) {
         return codec_result();
