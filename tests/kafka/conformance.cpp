@@ -2,11 +2,10 @@
 
 #include "kafka_server.hpp"
 #include "plain_client.hpp"
+#include "with_spool.hpp"
 
 #include <cobus/kafka.hpp>
 #include <cobus/testing.hpp>
-#include <cobus/transport/failover.hpp>
-#include <cobus/transport/memory.hpp>
 
 #include <asio/thread_pool.hpp>
 #include <asio/use_future.hpp>
@@ -90,19 +89,6 @@ struct kafka_fixture {
     bool stalled = false;
 };
 
-/// Kafka, and this process with a spool while Kafka is away.
-struct spooling_fixture : kafka_fixture {
-    static constexpr transport_traits traits = [] {
-        transport_traits made = kafka_fixture::traits;
-        made.keeps_for_later = cobus::testing::capability();
-        return made;
-    }();
-
-    [[nodiscard]] static auto transport() -> cobus::transport_factory {
-        return cobus::with_fallback(cobus::kafka(), cobus::memory(), false);
-    }
-};
-
 } // namespace
 
 TEST_CASE("Kafka conforms on a real broker") { cobus::test::run_conformance<kafka_fixture>(); }
@@ -110,5 +96,5 @@ TEST_CASE("Kafka conforms on a real broker") { cobus::test::run_conformance<kafk
 // COBUS_TEST_LONG=1: all of it, where outages are what differs from Kafka alone.
 TEST_CASE("Kafka with a spool conforms on a real broker") {
     const bool all = !cobus::test::conformance_detail::variable("COBUS_TEST_LONG").empty();
-    cobus::test::run_conformance<spooling_fixture>({.only = all ? "" : "C7"});
+    cobus::test::run_conformance<cobus::test::with_spool<kafka_fixture>>({.only = all ? "" : "C7"});
 }

@@ -1,11 +1,10 @@
 #include "conformance.hpp"
 #include "kafka_server.hpp"
 #include "plain_client.hpp"
+#include "with_spool.hpp"
 
 #include <cobus/kafka.hpp>
 #include <cobus/testing.hpp>
-#include <cobus/transport/failover.hpp>
-#include <cobus/transport/memory.hpp>
 
 #include <asio/thread_pool.hpp>
 #include <asio/use_future.hpp>
@@ -232,24 +231,11 @@ private:
     bool stalled_ = false;
 };
 
-/// Kafka, and this process with a spool while Kafka is away.
-class spooling_fixture : public fixture {
-public:
-    static constexpr transport_traits traits = [] {
-        transport_traits made = fixture::traits;
-        made.keeps_for_later = cobus::testing::capability();
-        return made;
-    }();
-
-    [[nodiscard]] static auto transport() -> cobus::transport_factory {
-        return cobus::with_fallback(cobus::kafka(), cobus::memory(), false);
-    }
-};
-
 } // namespace cluster_conformance
 
 TEST_CASE("Kafka with a spool bears what goes wrong in a real cluster of three brokers") {
-    cobus::test::run_conformance<cluster_conformance::spooling_fixture>({.only = "C7"});
+    cobus::test::run_conformance<cobus::test::with_spool<cluster_conformance::fixture>>(
+        {.only = "C7"});
 }
 
 // COBUS_TEST_LONG=1: once more without the spool, which takes as long.
@@ -259,5 +245,6 @@ TEST_CASE("Kafka alone bears what goes wrong in a real cluster of three brokers"
 }
 
 TEST_CASE("relays keep their promises over a real cluster of three brokers") {
-    cobus::test::run_conformance<cluster_conformance::spooling_fixture>({.only = "I8"});
+    cobus::test::run_conformance<cobus::test::with_spool<cluster_conformance::fixture>>(
+        {.only = "I8"});
 }

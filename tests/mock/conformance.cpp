@@ -1,11 +1,10 @@
 #include "conformance.hpp"
 
 #include "mock_cluster.hpp"
+#include "with_spool.hpp"
 
 #include <cobus/kafka.hpp>
 #include <cobus/testing.hpp>
-#include <cobus/transport/failover.hpp>
-#include <cobus/transport/memory.hpp>
 
 #include <chrono>
 #include <string>
@@ -111,19 +110,6 @@ struct three_brokers_fixture : mock_fixture {
     int moved = 0;
 };
 
-/// Kafka, and this process with a spool while Kafka is away.
-struct spooling_fixture : three_brokers_fixture {
-    static constexpr transport_traits traits = [] {
-        transport_traits made = three_brokers_fixture::traits;
-        made.keeps_for_later = cobus::testing::capability();
-        return made;
-    }();
-
-    [[nodiscard]] static auto transport() -> cobus::transport_factory {
-        return cobus::with_fallback(cobus::kafka(), cobus::memory(), false);
-    }
-};
-
 } // namespace
 
 TEST_CASE("Kafka bears what goes wrong in a mock cluster of three brokers") {
@@ -131,7 +117,7 @@ TEST_CASE("Kafka bears what goes wrong in a mock cluster of three brokers") {
 }
 
 TEST_CASE("Kafka with a spool conforms on a mock cluster of three brokers") {
-    cobus::test::run_conformance<spooling_fixture>({.at_once = 8});
+    cobus::test::run_conformance<cobus::test::with_spool<three_brokers_fixture>>({.at_once = 8});
 }
 
 TEST_CASE("Kafka conforms on the mock cluster") {
