@@ -142,7 +142,7 @@ TEST_CASE("messages stay readable until they are given back, also after a stream
         in.crash();
     }
     SUBCASE("and not even given back") { in.crash(); }
-    CHECK(detail::ending_thread::drained(20s)); // nothing of librdkafka hangs
+    CHECK(detail::helper::drained(detail::helps::end, 20s)); // nothing of librdkafka hangs
 }
 
 TEST_CASE("a stream destroyed in the middle of a rebalance does not hang") {
@@ -156,7 +156,7 @@ TEST_CASE("a stream destroyed in the middle of a rebalance does not hang") {
     };
     REQUIRE(in.until([&] { return told; }));
     in.crash();
-    CHECK(detail::ending_thread::drained(20s));
+    CHECK(detail::helper::drained(detail::helps::end, 20s));
 }
 
 // librdkafka has left its group when it has one answer to a rebalance after its close began, and
@@ -187,7 +187,7 @@ TEST_CASE("a member that closes while it is being assigned something leaves, and
         CHECK(each.in.until([&] { return each.in.closed && each.left.ended.count() == 1; }, 5s));
         CHECK_FALSE(each.left.ec);
     }
-    CHECK(detail::ending_thread::drained(20s));
+    CHECK(detail::helper::drained(detail::helps::end, 20s));
 }
 
 // Before 2.3.0, librdkafka aborts the process when such a member is destroyed (its issue 4312).
@@ -213,7 +213,7 @@ TEST_CASE("a member that goes between joining and its first assignment takes nob
         in.crash();
     }
     CHECK_FALSE(bus.stop());
-    CHECK(detail::ending_thread::drained(20s));
+    CHECK(detail::helper::drained(detail::helps::end, 20s));
 }
 
 TEST_CASE("groups do not share") {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../detail/helper_thread.hpp"
+#include "../detail/helper.hpp"
 #include "../error.hpp"
 #include "kept.hpp"
 #include "spool_file.hpp"
@@ -105,8 +105,8 @@ public:
             return;
         }
         writing_ = std::move(next_);
-        const bool handed =
-            detail::filing_thread::run([with = shared_, what = writing_] { with->apply(*what); });
+        const bool handed = detail::helper::run(
+            detail::helps::file, [with = shared_, what = writing_] { with->apply(*what); });
         if (!handed) {
             next_ = std::move(writing_);
         }

@@ -1,7 +1,7 @@
 #include "failover_bench.hpp"
 
 #include <cobus/degrade/spool_file.hpp>
-#include <cobus/detail/helper_thread.hpp>
+#include <cobus/detail/helper.hpp>
 #include <cobus/testing/virtual_clock.hpp>
 
 #include <doctest/doctest.h>
@@ -139,7 +139,7 @@ struct file_bench : failover_bench {
     /// Until the file knows everything.
     void written() {
         for (int i = 0; i < 5; ++i) {
-            REQUIRE(cobus::detail::filing_thread::drained(30s));
+            REQUIRE(cobus::detail::helper::drained(cobus::detail::helps::file, 30s));
             time.settle();
         }
     }
@@ -207,14 +207,15 @@ TEST_CASE("the file waits for nothing that Kafka is asked meanwhile") {
     bench.begin();
     bench.away();
     std::promise<void> answer;
-    REQUIRE(cobus::detail::helper_thread::run(
+    REQUIRE(cobus::detail::helper::run(
+        cobus::detail::helps::work,
         [told = answer.get_future().share()] { (void)told.wait_for(60s); }));
     const sent& one = bench.keep("1");
     bench.written();
     CHECK(one.completions == 1);
     CHECK(one.where.durable());
     answer.set_value();
-    REQUIRE(cobus::detail::helper_thread::drained(30s));
+    REQUIRE(cobus::detail::helper::drained(cobus::detail::helps::work, 30s));
 }
 
 TEST_CASE("what is being written is read no more when a bus is gone, and what waits is not put") {
@@ -234,7 +235,7 @@ TEST_CASE("what is being written is read no more when a bus is gone, and what wa
     bench.whole.reset();
     CHECK(on->written == on->tries);
     CHECK(on->rows.size() == 1);
-    REQUIRE(cobus::detail::filing_thread::drained(30s));
+    REQUIRE(cobus::detail::helper::drained(cobus::detail::helps::file, 30s));
     CHECK(on->rows.size() == 1);
 }
 
@@ -279,7 +280,7 @@ TEST_CASE("a file that fails for long is tried ever less often, and a line tells
     const auto minutes = [&bench](int count) {
         for (int i = 0; i < count * 60; ++i) {
             bench.time.pass(1s);
-            REQUIRE(cobus::detail::filing_thread::drained(30s));
+            REQUIRE(cobus::detail::helper::drained(cobus::detail::helps::file, 30s));
             bench.time.settle();
         }
     };

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "../../degrade/spool_file.hpp"
-#include "../../detail/helper_thread.hpp"
+#include "../../detail/helper.hpp"
 #include "../../error.hpp"
 
 #include <atomic>
@@ -45,7 +45,7 @@ public:
         shared_ = std::make_shared<shared>();
         shared_->wake = std::move(wake);
         const auto work = [with = shared_, make = std::move(make)] { with->open(make); };
-        if (!filing_thread::run(work)) {
+        if (!helper::run(helps::file, work)) {
             shared_->it.ec = errc::store_failed;
             shared_->over.store(true, std::memory_order_release);
         }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../../detail/helper_thread.hpp"
+#include "../../detail/helper.hpp"
 #include "../options.hpp"
 #include "client.hpp"
 #include "compaction.hpp"
@@ -126,26 +126,27 @@ private:
         if (!asked_for_.insert(topic).second) {
             return;
         }
-        (void)helper_thread::run([conf = std::shared_ptr<rd_kafka_conf_t>(
-                                      rd_kafka_conf_dup(asking_.get()), &rd_kafka_conf_destroy),
-                                  topic, alive = std::weak_ptr(alive_)] {
-            if (alive.expired()) { // others wait for the thread
-                return;
-            }
-            constexpr int limit = 3000; // ms
-            make_topic_by_asking(conf_ptr(rd_kafka_conf_dup(conf.get())), topic, limit);
-        });
+        (void)helper::run(
+            helps::work, [conf = std::shared_ptr<rd_kafka_conf_t>(rd_kafka_conf_dup(asking_.get()),
+                                                                  &rd_kafka_conf_destroy),
+                          topic, alive = std::weak_ptr(alive_)] {
+                if (alive.expired()) { // others wait for the thread
+                    return;
+                }
+                constexpr int limit = 3000; // ms
+                make_topic_by_asking(conf_ptr(rd_kafka_conf_dup(conf.get())), topic, limit);
+            });
         learn(topic.c_str());
     }
     /// Has the producer look for it now instead of at its next timer.
     void learn(const char* topic) {
-        (void)helper_thread::run(
-            [client = client_, name = std::string(topic), alive = std::weak_ptr(alive_)] {
-                constexpr int limit = 500; // ms
-                if (!alive.expired()) {
-                    (void)ask_for_topic(client->get(), name.c_str(), limit);
-                }
-            });
+        (void)helper::run(helps::work, [client = client_, name = std::string(topic),
+                                        alive = std::weak_ptr(alive_)] {
+            constexpr int limit = 500; // ms
+            if (!alive.expired()) {
+                (void)ask_for_topic(client->get(), name.c_str(), limit);
+            }
+        });
     }
 
     std::shared_ptr<client> client_;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../../detail/helper_thread.hpp"
+#include "../../detail/helper.hpp"
 #include "cluster_watch.hpp"
 #include "config.hpp"
 #include "handle.hpp"
@@ -54,7 +54,7 @@ public:
     ~client() {
         watch().gone(handle_);
         // Callbacks that use them may run until the handle is gone.
-        if (!ending_thread::run([handle = handle_, keep = seen_, joining = joining_.load()] {
+        if (!helper::run(helps::end, [handle = handle_, keep = seen_, joining = joining_.load()] {
                 // The end of one that still joins waits for the others of its group. Left alone it
                 // leaves when it has joined.
                 if (joining || !keep->member.settled() || !has_left(handle)) {

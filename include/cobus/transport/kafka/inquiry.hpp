@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../../detail/helper_thread.hpp"
+#include "../../detail/helper.hpp"
 #include "../../detail/intern.hpp"
 #include "../transport.hpp"
 #include "leaders.hpp"
@@ -68,13 +68,14 @@ public:
         if (wanted_ && !asking_) {
             asking_ = true;
             asked_ = clock::now();
-            asking_ = asking_thread::run(
-                [self = shared_from_this(), client, keep] { self->ask_leaders(client); });
+            asking_ = helper::run(helps::ask, [self = shared_from_this(), client, keep] {
+                self->ask_leaders(client);
+            });
         }
         for (auto& [where, now] : probes_) {
             if (now == stage::wanted) {
                 now = stage::running;
-                if (!asking_thread::run([self = shared_from_this(), client, keep, at = where] {
+                if (!helper::run(helps::ask, [self = shared_from_this(), client, keep, at = where] {
                         self->ask_route(client, at);
                     })) {
                     now = stage::unanswered;

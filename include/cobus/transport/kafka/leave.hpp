@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../../detail/helper_thread.hpp"
+#include "../../detail/helper.hpp"
 #include "client.hpp"
 #include "handle.hpp"
 #include "membership.hpp"
@@ -46,7 +46,7 @@ void serve_until(rd_kafka_queue_t* queue, std::chrono::steady_clock::time_point 
 /// `unanswered`: whether librdkafka waits for an answer already. When it does not, it may end the
 /// membership at once, and whoever asks it something then waits for ever.
 inline void leave_group(std::shared_ptr<client> consumer, bool unanswered) noexcept {
-    (void)leaving_thread::run([consumer = std::move(consumer), unanswered]() mutable {
+    (void)helper::run(helps::leave, [consumer = std::move(consumer), unanswered]() mutable {
         constexpr std::chrono::milliseconds limit(1000);
         rd_kafka_t* handle = consumer->get();
         const queue_ptr queue(rd_kafka_queue_get_consumer(handle));

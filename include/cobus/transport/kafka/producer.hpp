@@ -345,7 +345,7 @@ private:
         constexpr std::chrono::milliseconds flush_time(1000);
         flush_again_ = now + flush_time;
         alarm_.at(flush_again_);
-        (void)helper_thread::run([client = session_->owner(), flush_time] {
+        (void)helper::run(helps::work, [client = session_->owner(), flush_time] {
             rd_kafka_flush(client->get(), static_cast<int>(flush_time.count()));
         });
     }

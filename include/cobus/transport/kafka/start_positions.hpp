@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../../detail/helper_thread.hpp"
+#include "../../detail/helper.hpp"
 #include "../../detail/intern.hpp"
 #include "../../dispatch/offset_map.hpp"
 #include "../transport.hpp"
@@ -55,8 +55,8 @@ public:
     /// Begins; the gate is woken when it is `known`. `first`: where a group without a position
     /// begins, if that is to be looked up.
     void find(std::shared_ptr<client> of, std::optional<std::int64_t> first) noexcept {
-        const bool runs =
-            helper_thread::run([self = shared_from_this(), of = std::move(of), first]() mutable {
+        const bool runs = helper::run(
+            helps::work, [self = shared_from_this(), of = std::move(of), first]() mutable {
                 if (self->look_up(*of, first) || !self->is_wanted()) {
                     self->tell();
                     return;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../../detail/helper_thread.hpp"
+#include "../../detail/helper.hpp"
 #include "assignment.hpp"
 #include "client.hpp"
 #include "topic_requests.hpp"
@@ -114,13 +114,14 @@ private:
         }
         next_ = now + (tries_ < soon ? often : seldom);
         tries_ = (std::min)(tries_ + 1, soon);
-        asking_ = helper_thread::run([self = shared_from_this(), of, names = std::move(names)] {
-            constexpr int limit = 1000; // ms
-            for (const std::string* each : names) {
-                self->answered(each, ask_for_topic(of->get(), each->c_str(), limit).code);
-            }
-            self->done();
-        });
+        asking_ =
+            helper::run(helps::work, [self = shared_from_this(), of, names = std::move(names)] {
+                constexpr int limit = 1000; // ms
+                for (const std::string* each : names) {
+                    self->answered(each, ask_for_topic(of->get(), each->c_str(), limit).code);
+                }
+                self->done();
+            });
     }
     void answered(const std::string* name, rd_kafka_resp_err_t code) noexcept {
         const std::lock_guard lock(guard_);
