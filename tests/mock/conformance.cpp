@@ -1,5 +1,6 @@
 #include "conformance.hpp"
 
+#include "kafka_options.hpp"
 #include "mock_cluster.hpp"
 #include "with_spool.hpp"
 
@@ -29,8 +30,8 @@ struct mock_fixture {
             without("the mock cluster refuses commits from the moment that a member joins"),
         .cluster_faults = without("one broker has no other to move to: three are below"),
         .keeps_for_later = without("Kafka alone has no spool: it is below"),
-        .max_payload = 900'000,
-        .too_large = 1'100'000,
+        .max_payload = cobus::test::largest_payload,
+        .too_large = cobus::test::largest_payload + 1,
         .member_silence = std::chrono::milliseconds(3000)};
 
     mock_fixture() : mock_fixture(1) {}

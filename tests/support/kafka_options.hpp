@@ -3,12 +3,18 @@
 #include <cobus/transport/options.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace cobus::test {
+
+/// The largest payload that librdkafka takes in C03 of the conformance suite: message.max.bytes
+/// less what it counts for a message in any case (36), for the key (3) and for the envelope's
+/// headers.
+inline constexpr std::size_t largest_payload = 1'000'000 - 36 - 3 - 81;
 
 /// Settings that make librdkafka's mock cluster and a local Kafka answer soon.
 [[nodiscard]] inline auto quick_kafka(const std::string& brokers) -> transport_options {
