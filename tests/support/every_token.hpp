@@ -1,11 +1,12 @@
 #pragma once
 
+#include "as_tuple.hpp"
+
 #include <cobus/bus.hpp>
 #include <cobus/net.hpp>
 
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/bind_executor.hpp>
-#include <asio/experimental/as_tuple.hpp>
 #include <asio/experimental/awaitable_operators.hpp>
 #include <asio/strand.hpp>
 #include <asio/system_executor.hpp>
@@ -149,8 +150,7 @@ private:
     }
     void by_as_tuple() {
         const auto publish = [this]() -> net::awaitable<receipt> {
-            const auto told =
-                co_await bus_.publish(event_, net::experimental::as_tuple(net::use_awaitable));
+            const auto told = co_await bus_.publish(event_, as_tuple(net::use_awaitable));
             CHECK_FALSE(std::get<0>(told));
             co_return std::get<1>(told);
         };
