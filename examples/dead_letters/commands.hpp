@@ -29,6 +29,9 @@ struct replay_options {
 };
 /// Sends them to where they failed. What was sent is settled, so that it is not sent twice.
 [[nodiscard]] auto replay_all(const request& wanted, replay_options how) -> int;
+/// Sends the letters of a file to the dead letter topics that refused them, but those that lie
+/// there already. From then on they are like all others.
+[[nodiscard]] auto unpark(const std::string& file, bool dry_run) -> int;
 /// Settles them without sending.
 [[nodiscard]] auto discard(const request& wanted, bool dry_run) -> int;
 

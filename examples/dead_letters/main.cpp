@@ -43,7 +43,7 @@ void add_filters(CLI::App& to, dead_letters::request& wanted) {
 } // namespace
 
 auto main(int argc, char** argv) -> int {
-    CLI::App app("Dead letters: count, list, show, replay, discard");
+    CLI::App app("Dead letters: count, list, show, replay, discard, unpark");
     app.require_subcommand(1);
     dead_letters::request wanted;
     dead_letters::replay_options replays;
@@ -63,11 +63,17 @@ auto main(int argc, char** argv) -> int {
     sends->add_flag("--everyone", replays.everyone,
                     "To all groups and handlers, not only the one that failed");
     drops->add_flag("--dry-run", dry_run, "Only say how many");
+    std::string file;
+    CLI::App* const unparks = app.add_subcommand(
+        "unpark", "Send the letters of a file to the dead letter topics that refused them");
+    unparks->add_option("FILE", file, "What settings::park_dead_letters names")->required();
+    unparks->add_flag("--dry-run", dry_run, "Only say how many");
     counts->callback([&] { code = dead_letters::count(wanted); });
     lists->callback([&] { code = dead_letters::list(wanted); });
     shows->callback([&] { code = dead_letters::show(wanted); });
     sends->callback([&] { code = dead_letters::replay_all(wanted, replays); });
     drops->callback([&] { code = dead_letters::discard(wanted, dry_run); });
+    unparks->callback([&] { code = dead_letters::unpark(file, dry_run); });
 
     try {
         app.parse(argc, argv);

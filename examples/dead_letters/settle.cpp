@@ -1,6 +1,7 @@
 #include "box.hpp"
 #include "commands.hpp"
 #include "environment.hpp"
+#include "parked.hpp"
 #include "replay.hpp"
 
 #include <cobus/cobus.hpp>
@@ -11,6 +12,8 @@
 #include <cstdio>
 #include <exception>
 #include <optional>
+#include <set>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <variant>
@@ -130,6 +133,39 @@ auto discard(const request& wanted, bool dry_run) -> int {
     }
     std::printf("%zu %s\n", settled, to ? "discarded" : "would be discarded");
     return 0;
+}
+
+auto unpark(const std::string& file, bool dry_run) -> int {
+    const cobus::settings settings = settings_from_environment();
+    const parked_file all = read_parked(file);
+    reader from(settings);
+    std::set<std::string> topics;
+    for (const letter& each : all.letters) {
+        topics.insert(each.where.topic);
+    }
+    std::set<std::string> there;
+    for (const std::string& topic : topics) {
+        from.read(topic, [&](const letter& each) { there.insert(identity(each)); });
+    }
+    std::optional<sender> to;
+    if (!dry_run) {
+        to.emplace(settings);
+    }
+    std::size_t sent = 0;
+    for (const letter& each : all.letters) {
+        if (there.insert(identity(each)).second) {
+            if (to) {
+                to->send(make_letter(each));
+            }
+            ++sent;
+        }
+    }
+    for (const std::size_t line : all.broken) {
+        std::printf("%s:%zu stays: it is no letter\n", file.c_str(), line);
+    }
+    std::printf("%zu %s, %zu were there, %zu stay\n", sent, to ? "sent" : "would be sent",
+                all.letters.size() - sent, all.broken.size());
+    return all.broken.empty() ? 0 : 1;
 }
 
 } // namespace dead_letters

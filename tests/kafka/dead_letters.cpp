@@ -3,6 +3,7 @@
 #include "plain_client.hpp"
 #include "quiet.hpp"
 #include "run.hpp"
+#include "temporary_folder.hpp"
 
 #include <cobus/cobus.hpp>
 #include <cobus/json.hpp>
@@ -12,8 +13,10 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <sys/wait.h>
+#include <utility>
 #include <vector>
 
 // Dead letters on a real Kafka, and the program that works on them.
@@ -56,11 +59,13 @@ struct service {
         return how;
     }
     /// Publishes these, with a handler that gives up on all of them.
-    void fail(const std::vector<placed>& events) const {
+    void fail(const std::vector<placed>& events, const std::string& park = "") const {
         net::io_context context;
         std::size_t failed = 0;
         run(context, [&]() -> net::awaitable<void> {
-            cobus::bus bus(context.get_executor(), settings(), cobus::over(cobus::kafka()));
+            cobus::settings how = settings();
+            how.park_dead_letters(park);
+            cobus::bus bus(context.get_executor(), std::move(how), cobus::over(cobus::kafka()));
             auto charge = bus.on<placed>("charge", [&](const placed&) {
                 ++failed;
                 return cobus::outcome::dead_letter("the card was refused");
@@ -109,6 +114,27 @@ struct service {
     CHECK(WIFEXITED(child.status()));
     CHECK(WEXITSTATUS(child.status()) == 0);
     return text;
+}
+
+constexpr const char* oldest_message = "message.timestamp.before.max.ms";
+
+/// Of a topic that is there.
+void accept_old_messages(const std::string& topic) {
+    const cobus::test::plain_client client(RD_KAFKA_PRODUCER, kafka_brokers());
+    const std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(
+        rd_kafka_queue_new(client.native()), rd_kafka_queue_destroy);
+    rd_kafka_ConfigResource_t* wanted =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
+    rd_kafka_ConfigResource_set_config(wanted, oldest_message, "3600000");
+    rd_kafka_AlterConfigs(client.native(), &wanted, 1, nullptr, queue.get());
+    rd_kafka_ConfigResource_destroy(wanted);
+    const std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(
+        rd_kafka_queue_poll(queue.get(), 60'000), rd_kafka_event_destroy);
+    REQUIRE(event);
+    std::size_t count = 0;
+    const rd_kafka_ConfigResource_t** const results = rd_kafka_AlterConfigs_result_resources(
+        rd_kafka_event_AlterConfigs_result(event.get()), &count);
+    REQUIRE(rd_kafka_ConfigResource_error(results[0]) == RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
 [[nodiscard]] auto has(const std::string& text, const std::string& part) -> bool {
@@ -170,4 +196,31 @@ TEST_CASE(
     CHECK(has(program({"replay", orders.topic}), "1 replayed, 0 stay"));
     const std::vector<placed> got = orders.handle(1);
     CHECK(got.at(0).note == note);
+}
+
+TEST_CASE("letters that were parked in a file are sent to their topic once, and replayed from it") {
+    const service orders{"dead-letters-parked"};
+    const std::string dead = "dlq." + orders.topic;
+    plain_create_topic(kafka_brokers(), orders.topic, 1);
+    plain_create_topic(kafka_brokers(), dead, 1, 1, {{oldest_message, "0"}}); // refuses all
+    const cobus::test::temporary_folder folder;
+    const std::string file = (folder.path() / "parked.jsonl").string();
+    orders.fail({{"o-1", 1, ""}, {"o-1", 2, ""}, {"o-2", 3, "späte Zahlung"}}, file);
+    CHECK(has(program({"count", orders.topic}), dead + ": 0\n"));
+
+    accept_old_messages(dead);
+    CHECK(has(program({"unpark", file, "--dry-run"}), "3 would be sent, 0 were there, 0 stay"));
+    CHECK(has(program({"unpark", file}), "3 sent, 0 were there, 0 stay"));
+    CHECK(has(program({"unpark", file}), "0 sent, 3 were there, 0 stay"));
+    CHECK(has(program({"show", orders.topic}), "späte Zahlung"));
+    CHECK(has(program({"replay", orders.topic, "--type", "order.placed"}), "3 replayed, 0 stay"));
+    const std::vector<placed> got = orders.handle(3);
+    std::vector<int> numbers;
+    for (const placed& each : got) {
+        if (each.order == "o-1") {
+            numbers.push_back(each.number);
+        }
+    }
+    CHECK(numbers == std::vector<int>{1, 2});
+    CHECK(has(program({"unpark", file}), "0 sent, 3 were there, 0 stay"));
 }
