@@ -146,6 +146,38 @@ TEST_CASE(
     CHECK_FALSE(bus.stop());
 }
 
+TEST_CASE("with `wait` a topic that was made for its reader is waited for as long as others") {
+    mock_cluster cluster;
+    transport_options options = quick_kafka(cluster.brokers());
+    options.delivery_timeout = 1s; // of what does not wait
+    transport_driver bus(kafka(), options);
+    REQUIRE_FALSE(bus.start());
+    stream_driver reader(bus.get(), {"read-first"});
+    REQUIRE(reader.until([&] { return !reader.assigned.empty(); }));
+    const auto patient = [](test_publish& node) -> test_publish& {
+        node.when_away = policy::wait;
+        return node;
+    };
+    test_publish before("read-first", "k", "1");
+    REQUIRE_FALSE(bus.publish(patient(before)));
+    test_publish other("other", "k", "2");
+    REQUIRE_FALSE(bus.publish(other));
+    cluster.down();
+    test_publish waits("read-first", "k", "3");
+    REQUIRE(bus.get().publish(patient(waits), true) == taken::pending);
+    for (int i = 0; i < 2; ++i) { // each takes the delivery timeout
+        test_publish times_out("other", "k", "4");
+        times_out.when_away = policy::fail;
+        CHECK(bus.publish(times_out) == errc::timed_out);
+    }
+    CHECK(waits.ended.count() == 0);
+    cluster.up();
+    CHECK(waits.ended.reaches(1));
+    CHECK_FALSE(waits.ec);
+    CHECK(reader.close());
+    CHECK_FALSE(bus.stop());
+}
+
 TEST_CASE("an idle transport stays up without a wake") {
     mock_cluster cluster;
     cluster.create_topic("orders", 1);

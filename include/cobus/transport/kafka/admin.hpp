@@ -92,7 +92,7 @@ private:
             }
         }
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            learn(topic);
+            learn();
         } else if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
             const std::lock_guard lock(guard_);
             ask_for_compaction(client_->get(), topic, answer_limit, results_);
@@ -136,15 +136,15 @@ private:
                 constexpr int limit = 3000; // ms
                 make_topic_by_asking(conf_ptr(rd_kafka_conf_dup(conf.get())), topic, limit);
             });
-        learn(topic.c_str());
+        learn();
     }
-    /// Has the producer look for it now instead of at its next timer.
-    void learn(const char* topic) {
-        (void)helper::run(helps::work, [client = client_, name = std::string(topic),
-                                        alive = std::weak_ptr(alive_)] {
+    /// Has the producer look for it now instead of at its next timer. What only readers wanted so
+    /// far it does not know, and looks for with its first publish.
+    void learn() {
+        (void)helper::run(helps::work, [client = client_, alive = std::weak_ptr(alive_)] {
             constexpr int limit = 500; // ms
             if (!alive.expired()) {
-                (void)ask_for_topic(client->get(), name.c_str(), limit);
+                ask_for_known_topics(client->get(), limit);
             }
         });
     }

@@ -15,7 +15,9 @@ struct topic_answer {
     int partitions = 0;
 };
 
-/// Asks the cluster, and has the client learn what it hears. Blocks.
+/// Asks the cluster, and has the client learn what it hears. Blocks. Not for a client that
+/// produces: this may be its first handle of the topic, which decides how long the topic's messages
+/// are tried.
 inline auto ask_for_topic(rd_kafka_t* client, const char* topic, int limit_ms) noexcept
     -> topic_answer {
     const topic_ptr handle(rd_kafka_topic_new(client, topic, nullptr));
@@ -32,6 +34,14 @@ inline auto ask_for_topic(rd_kafka_t* client, const char* topic, int limit_ms) n
         rd_kafka_metadata_destroy(found);
     }
     return made;
+}
+
+/// Has the client learn of all topics that it has handles of. Blocks.
+inline void ask_for_known_topics(rd_kafka_t* client, int limit_ms) noexcept {
+    const rd_kafka_metadata_t* found = nullptr;
+    if (rd_kafka_metadata(client, 0, nullptr, &found, limit_ms) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_metadata_destroy(found);
+    }
 }
 
 /// Asks by a client of its own, whose settings allow that topics are made: clusters that make none
