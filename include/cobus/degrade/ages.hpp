@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace cobus::degrade {
 
@@ -15,7 +16,13 @@ public:
 
     /// Whatever is numbered below `next` was there by `now`.
     void mark(clock::time_point now, std::uint64_t next) noexcept {
-        if (count_ > 0 && (last().next == next || now - last().at < apart)) {
+        if (count_ == 0 || now - last().at >= apart) {
+            mark_now(now, next);
+        }
+    }
+    /// The same, however short it is since the last time: for what is rare.
+    void mark_now(clock::time_point now, std::uint64_t next) noexcept {
+        if (count_ > 0 && last().next == next) {
             return;
         }
         marks_[(first_ + count_) % marks_.size()] = {now, next};
@@ -24,13 +31,19 @@ public:
     /// Zero for what came after the last mark.
     [[nodiscard]] auto of(std::uint64_t number, clock::time_point now) const noexcept
         -> std::chrono::milliseconds {
+        const auto there = by(number);
+        return there ? std::chrono::duration_cast<std::chrono::milliseconds>(now - *there)
+                     : std::chrono::milliseconds(0);
+    }
+    /// When it was there already; nothing for what came after the last mark.
+    [[nodiscard]] auto by(std::uint64_t number) const noexcept -> std::optional<clock::time_point> {
         for (std::size_t i = 0; i < count_; ++i) {
             const entry& each = marks_[(first_ + i) % marks_.size()];
             if (number < each.next) {
-                return std::chrono::duration_cast<std::chrono::milliseconds>(now - each.at);
+                return each.at;
             }
         }
-        return std::chrono::milliseconds(0);
+        return std::nullopt;
     }
 
 private:

@@ -4,6 +4,7 @@
 #include "sequence_list.hpp"
 #include "stand_in.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -91,6 +92,7 @@ public:
         from.leave(item);
         put(item, item.where_now);
         item.of = this;
+        unheard_below_ = (std::max)(unheard_below_, from.unheard_below_);
     }
     /// What Kafka's client has of another line belongs here.
     void join(line& other) noexcept {
@@ -104,6 +106,24 @@ public:
     void sending(bool now) noexcept { sending_ = now; }
 
     [[nodiscard]] auto when_away() const noexcept -> policy { return when_away_; }
+    // Kafka, or its part, was away, and its client may hear late of what it had meanwhile.
+
+    /// It is heard of again: whatever was published before is to be answered in time all the same.
+    void heard_again(std::uint64_t next) noexcept { unheard_below_ = next; }
+    /// One partition of the topic is, which may be that of events that go anywhere.
+    void some_heard_again(std::uint64_t next) noexcept { some_unheard_below_ = next; }
+    /// Published before that.
+    [[nodiscard]] auto from_outage(std::uint64_t sequence, bool anywhere) const noexcept -> bool {
+        return sequence < unheard_below_ || (anywhere && sequence < some_unheard_below_);
+    }
+    /// Some of those are with Kafka's client, or go there.
+    [[nodiscard]] auto outage_lasts() const noexcept -> bool {
+        const auto some_of = [this](const carried_list& those) {
+            return !those.empty() && from_outage(those.front()->sequence, true);
+        };
+        return some_of(in_client_) || some_of(waiting_);
+    }
+
     /// Those that are here, oldest first.
     [[nodiscard]] auto waiting() const noexcept -> const carried_list& { return waiting_; }
     [[nodiscard]] auto in_client() const noexcept -> const carried_list& { return in_client_; }
@@ -170,6 +190,8 @@ private:
     carried_list waiting_;
     carried_list in_client_;
     std::size_t in_memory_ = 0;
+    std::uint64_t unheard_below_ = 0;
+    std::uint64_t some_unheard_below_ = 0;
     policy when_away_;
     topic_partition where_;
     bool sending_ = false;

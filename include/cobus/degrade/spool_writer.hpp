@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -48,15 +49,17 @@ public:
     spool_writer() = default;
     spool_writer(const spool_writer&) = delete;
     auto operator=(const spool_writer&) -> spool_writer& = delete;
+    /// What is being written is waited for half a second, so that the file is closed then. A disk
+    /// that takes longer gets what it reads for its own.
     ~spool_writer() {
-        if (shared_ != nullptr) {
-            {
-                const std::lock_guard lock(shared_->guard);
-                shared_->wake = nullptr;
-            }
-            const std::lock_guard lock(shared_->writing); // what is read for it goes after this
-            shared_->abandoned = true;
+        if (shared_ == nullptr) {
+            return;
         }
+        const auto until = clock::now() + patience;
+        if (!shared_->abandon(until) && !give_all()) {
+            (void)shared_->abandon((clock::time_point::max)());
+        }
+        close(until);
     }
 
     /// `wake` is called when something ended; not after this is destroyed.
@@ -151,6 +154,7 @@ public:
     }
 
 private:
+    static constexpr std::chrono::milliseconds patience{500};
     static constexpr clock::duration shortest = std::chrono::seconds(1);
     static constexpr clock::duration longest = std::chrono::minutes(1);
 
@@ -164,6 +168,7 @@ private:
     }
 
     struct batch {
+        std::vector<remains> owned; ///< what `rows` are made of, once nobody else has that
         std::vector<row_change> changes;
         std::deque<spool_row> rows; ///< of the changes, which point to them
         std::vector<entry> puts;
@@ -176,16 +181,34 @@ private:
         std::mutex guard;
         std::function<void()> wake; ///< null when nobody waits any more
         std::unique_ptr<spool_file> file;
-        std::mutex writing;
+        std::condition_variable ended;
+        bool writing = false;
         bool abandoned = false; ///< what rows to put are made of is gone
 
-        void apply(batch& what) noexcept {
-            const std::lock_guard now(writing);
+        /// Nobody is to be told from now on, and nothing to be put. False: something is being
+        /// written still.
+        auto abandon(clock::time_point until) -> bool {
+            std::unique_lock lock(guard);
+            wake = nullptr;
+            abandoned = true;
+            const auto over = [this] { return !writing; };
+            if (until == (clock::time_point::max)()) {
+                ended.wait(lock, over);
+                return true;
+            }
+            return ended.wait_until(lock, until, over);
+        }
+        [[nodiscard]] auto begin(batch& what) -> bool {
+            const std::lock_guard lock(guard);
             if (abandoned) { // nobody was told that these are kept
                 std::erase_if(what.changes, is_put);
-                if (what.changes.empty()) {
-                    return;
-                }
+            }
+            writing = !what.changes.empty() || !abandoned;
+            return writing;
+        }
+        void apply(batch& what) noexcept {
+            if (!begin(what)) {
+                return;
             }
             try_to(what.ec, what.problem, [&] { file->apply(what.changes); });
             if (of_one_row(what.ec)) {
@@ -196,6 +219,8 @@ private:
             }
             what.over.store(true, std::memory_order_release);
             const std::lock_guard lock(guard);
+            writing = false;
+            ended.notify_all();
             if (wake) {
                 wake();
             }
@@ -230,6 +255,12 @@ private:
         }
     };
 
+    struct closing {
+        std::mutex guard;
+        std::condition_variable changed;
+        bool over = false;
+    };
+
     [[nodiscard]] static auto of_one_row(std::error_code ec) noexcept -> bool {
         return ec == errc::too_large || ec == errc::not_encodable;
     }
@@ -244,6 +275,43 @@ private:
             ec = errc::store_failed;
             problem = e.what();
         }
+    }
+
+    /// What is being written gets what it is made of. False: there is no memory for it.
+    [[nodiscard]] auto give_all() noexcept -> bool {
+        if (writing_ == nullptr) {
+            return false; // it was over just before
+        }
+        try {
+            writing_->owned.reserve(writing_->puts.size() +
+                                    (next_ != nullptr ? next_->dead.size() : 0));
+        } catch (...) {
+            return false;
+        }
+        for (const entry& each : writing_->puts) {
+            if (each.item->sequence == each.sequence) {
+                writing_->owned.push_back(each.item->take_rest());
+            }
+        }
+        for (std::size_t i = 0; next_ != nullptr && i < next_->dead.size(); ++i) {
+            writing_->owned.push_back(std::move(next_->dead[i]));
+        }
+        return true;
+    }
+    /// Where it blocks nobody, and waits for that until then.
+    void close(clock::time_point until) noexcept try {
+        const auto closed = std::make_shared<closing>();
+        const bool handed =
+            detail::filing_thread::run([with = std::exchange(shared_, nullptr), closed]() mutable {
+                with = nullptr;
+                const std::lock_guard lock(closed->guard);
+                closed->over = true;
+                closed->changed.notify_all();
+            });
+        writing_ = nullptr;
+        std::unique_lock lock(closed->guard);
+        (void)(handed && closed->changed.wait_until(lock, until, [&] { return closed->over; }));
+    } catch (...) { // no memory: here
     }
 
     [[nodiscard]] auto next() -> batch& {

@@ -193,6 +193,95 @@ TEST_CASE("without routes to look at, too") {
     CHECK(bench.stopped.times == 1);
 }
 
+TEST_CASE("when Kafka is back before its client hears of what it had, that is answered in time, "
+          "too, and what came later is only slow") {
+    for (const policy how : {policy::deliver, policy::fail}) {
+        CAPTURE(static_cast<int>(how));
+        line_bench bench(how);
+        sent& lost = bench.put("1", 1);
+        bench.away();
+        sent& behind = bench.put("2", 1);
+        bench.back();
+        REQUIRE(bench.whole->health().what == state::connected);
+        sent& fresh = bench.put("3", 1);
+        bench.time.pass(1900ms);
+        CHECK_FALSE(lost.over());
+        bench.time.pass(600ms);
+        CHECK(lost.ec == errc::maybe_sent);
+        CHECK(behind.ec == (how == policy::fail ? errc::unavailable : errc::maybe_sent));
+        bench.time.pass(10s);
+        CHECK_FALSE(fresh.over());
+        bench.answer_live();
+        CHECK(fresh.over());
+        CHECK_FALSE(fresh.ec);
+        CHECK(lost.completions == 1);
+        CHECK(bench.to_memory.empty());
+    }
+}
+
+TEST_CASE("it is so without routes to look at, and when Kafka goes again") {
+    cobus::testing::failover_bench bench;
+    bench.connected();
+    sent& lost = bench.publish("1");
+    bench.away();
+    bench.back();
+    sent& second = bench.publish("2");
+    bench.time.pass(500ms);
+    bench.away();
+    bench.back();
+    sent& fresh = bench.publish("3");
+    bench.time.pass(500ms);
+    CHECK(lost.ec == errc::maybe_sent);
+    CHECK_FALSE(second.over());
+    bench.time.pass(1500ms); // three seconds since it was known that Kafka is away
+    CHECK(second.ec == errc::maybe_sent);
+    bench.time.pass(10s);
+    CHECK_FALSE(fresh.over());
+    bench.answer_kafka();
+    CHECK_FALSE(fresh.ec);
+    CHECK(fresh.completions == 1);
+}
+
+TEST_CASE("what is under way when Kafka refuses for good is answered in time") {
+    line_bench bench(policy::deliver);
+    sent& lost = bench.put("1", 1);
+    bench.kafka->is(cobus::link::failed, "wrong password");
+    bench.time.pass(3500ms);
+    CHECK(bench.whole->health().what == state::failed);
+    CHECK(lost.ec == errc::maybe_sent);
+}
+
+TEST_CASE("when a partition is back before the client hears of all that it had there, that is "
+          "answered in time, too") {
+    for (const policy how : {policy::deliver, policy::fail}) {
+        CAPTURE(static_cast<int>(how));
+        line_bench bench(how);
+        bench.freeze(1);
+        sent& first = bench.put("1", 1);
+        for (int i = 0; i < 25; ++i) {
+            sent& other = bench.put("x", 0);
+            bench.pass(100ms);
+            CHECK(other.over());
+        }
+        bench.lingering.insert("2");
+        sent& late = bench.put("2", 1);
+        (void)bench.answered_after(first);
+        REQUIRE(bench.whole->health().routes.size() == 1);
+        bench.thaw(1); // and the first is acknowledged
+        bench.pass(1500ms);
+        REQUIRE(bench.whole->health().what == state::connected);
+        CHECK_FALSE(late.over());
+        sent& fresh = bench.put("3", 1);
+        bench.pass(100ms);
+        CHECK(fresh.over());
+        bench.pass(1s);
+        CHECK(late.ec == errc::maybe_sent);
+        bench.lingering.clear();
+        bench.pass(1s);
+        CHECK(late.completions == 1);
+    }
+}
+
 TEST_CASE("what the client answers in time after all is what its publisher hears") {
     line_bench bench(policy::deliver);
     sent& late = bench.put("1", 1);
@@ -263,6 +352,7 @@ private:
         cobus::publish_node* node;
         std::int32_t partition;
         clock::time_point since;
+        clock::time_point lingers{}; ///< so long the client hears nothing of it
     };
 
     static auto limits() -> cobus::transport_options {
@@ -277,14 +367,33 @@ private:
             publish();
         } else if (what < 62) {
             freeze_or_thaw();
+            linger();
         } else if (what < 65) {
             lose_or_find_kafka();
+            linger();
         } else if (what < 72) {
             memory_answers(dice(2) == 0);
         } else if (what < 90) {
             pass(std::chrono::milliseconds(dice(600)));
         } else {
             pass(std::chrono::milliseconds(dice(4000)));
+        }
+    }
+    /// What the client has of gates that are closed: it hears of some of it late, even if they
+    /// open.
+    void linger() {
+        const cobus::health now = bench_.whole->health();
+        for (begun& each : begun_) {
+            const auto is_its = [&each](const cobus::closed_route& route) {
+                return route.topic == each.node->content->topic() &&
+                       route.partition == each.partition;
+            };
+            const bool closed = now.routes.empty() ? now.what == state::degraded
+                                                   : std::ranges::any_of(now.routes, is_its);
+            if (closed && dice(3) == 0) {
+                each.lingers = bench_.time.now() + std::chrono::milliseconds(dice(8000));
+                saw("lingers");
+            }
         }
     }
     void memory_answers(bool at_once) {
@@ -312,7 +421,8 @@ private:
     void answer() {
         for (std::size_t i = 0; i < begun_.size();) {
             const begun each = begun_[i];
-            const bool silent = bench_.kafka->partitions_away.contains(each.partition) ||
+            const bool silent = bench_.time.now() < each.lingers ||
+                                bench_.kafka->partitions_away.contains(each.partition) ||
                                 bench_.kafka->state().what != cobus::link::up;
             line_record& mine = of(*each.node);
             const bool waits = mine.node->when_away == policy::wait;
@@ -390,7 +500,7 @@ private:
 };
 
 TEST_CASE("whatever freezes and returns, deliver, wait and fail keep the order and answer once") {
-    cobus::testing::walk_many_ways<line_walk>(4);
+    cobus::testing::walk_many_ways<line_walk>(5);
 }
 
 } // namespace line_route_tests

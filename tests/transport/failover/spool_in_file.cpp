@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -237,6 +238,43 @@ TEST_CASE("what is being written is read no more when a bus is gone, and what wa
     CHECK(on->rows.size() == 1);
     REQUIRE(cobus::detail::helper::drained(cobus::detail::helps::file, 30s));
     CHECK(on->rows.size() == 1);
+}
+
+TEST_CASE(
+    "a bus that goes waits half a second for a disk that hangs, and leaves it what it reads") {
+    const auto on = std::make_shared<disk>();
+    file_bench bench(kept_on(on));
+    bench.begin();
+    bench.away();
+    std::promise<void> begun;
+    std::promise<void> goes_on;
+    bool first_write = true;
+    on->on_write = [&, told = goes_on.get_future().share()] {
+        if (std::exchange(first_write, false)) {
+            begun.set_value();
+            (void)told.wait_for(60s);
+        }
+    };
+    const std::string first(100'000, '1');
+    const std::string second(100'000, '2');
+    bench.keep(first, "k");
+    begun.get_future().wait();
+    const sent& later = bench.keep(second, "l");
+    SUBCASE("and all is here") {}
+    SUBCASE("and Kafka has what is being written") {
+        bench.back();
+        bench.answer_kafka();
+    }
+    const auto before = std::chrono::steady_clock::now();
+    bench.whole.reset();
+    CHECK(std::chrono::steady_clock::now() - before < 20s); // on a busy machine, too
+    CHECK(on->written == 0);
+    CHECK_FALSE(later.where.durable()); // nobody was told that it is kept
+    goes_on.set_value();
+    REQUIRE(cobus::detail::filing_thread::drained(30s));
+    REQUIRE(on->rows.size() == 1);
+    CHECK(on->rows.begin()->second.payload == first);
+    CHECK(on.use_count() == 1); // the file is closed
 }
 
 TEST_CASE("a full disk is the publisher's to know, and what is over still goes") {

@@ -64,9 +64,33 @@ public:
             (void)doors.finds_way(item, 0);
         }
     }
-    /// Kafka does not answer there, as far as is known of it.
+    /// Kafka does not answer at all.
+    [[nodiscard]] auto all_away() const noexcept -> bool {
+        return gate == state::degraded || gate == state::failed;
+    }
+    /// Kafka did not answer there since it was published, as far as is known.
     [[nodiscard]] auto away(const carried& item) const noexcept -> bool {
-        return gate == state::degraded || (gate == state::connected && doors.away(item));
+        return all_away() || item.of->from_outage(item.sequence, doors.partition(item) < 0) ||
+               (gate == state::connected && doors.away(item));
+    }
+    /// From now on by that state.
+    void change(state to) noexcept {
+        const bool was_away = all_away();
+        gate = to;
+        for (std::size_t i = 0; was_away && !all_away() && i < lines.size(); ++i) {
+            lines.at(i).heard_again(lines.next_sequence());
+        }
+    }
+    /// A route, or a topic, is heard of again.
+    void heard_again(const topic_partition& where) noexcept {
+        for (std::size_t i = 0; i < lines.size(); ++i) {
+            line& each = lines.at(i);
+            if (each.where() == where) {
+                each.heard_again(lines.next_sequence());
+            } else if (each.where() == topic_partition{where.topic, -1}) {
+                each.some_heard_again(lines.next_sequence());
+            }
+        }
     }
 
     /// Kafka answers on its route.
@@ -85,7 +109,6 @@ public:
     spin_lock guard; // of all that follows
     failover_lines lines;
     state gate = state::connecting;
-    clock::time_point gate_since{};
     closed_doors doors;       ///< while the gate is open: of some routes it is not
     degrade::route_set apart; ///< those routes that have lines of their own
 

@@ -6,6 +6,7 @@
 #include "line_desk.hpp"
 #include "runtime.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -71,7 +72,15 @@ public:
     void open(const topic_partition& where) noexcept {
         const std::lock_guard lock(desk_.guard);
         desk_.doors.closed.remove(where);
+        desk_.heard_again(where);
+        outage_lasts_ = true;
         runtime_.wake();
+    }
+    /// The gate of all changes. Under the lock.
+    void change(state to, clock::time_point now) noexcept {
+        desk_.change(to);
+        ages_.mark_now(now, desk_.lines.next_sequence());
+        outage_lasts_ = true;
     }
     [[nodiscard]] auto answered() noexcept -> std::vector<topic_partition> {
         const std::lock_guard lock(desk_.guard);
@@ -109,13 +118,16 @@ public:
     /// When `run` has something to do if nobody looks.
     [[nodiscard]] auto due() noexcept -> clock::time_point {
         const std::lock_guard lock(desk_.guard);
-        for (std::size_t i = 0; desk_.gate == state::degraded && i < desk_.lines.size(); ++i) {
+        clock::time_point next = (clock::time_point::max)();
+        for (std::size_t i = 0; outage() && i < desk_.lines.size(); ++i) {
             const degrade::line& each = desk_.lines.at(i);
-            if (ends(each) && !each.in_client().empty()) {
-                return desk_.gate_since + limit_;
+            const carried* const oldest = ends(each) ? each.in_client().front() : nullptr;
+            if (oldest != nullptr && desk_.away(*oldest)) {
+                next =
+                    (std::min)(next, ages_.by(oldest->sequence).value_or(next - limit_) + limit_);
             }
         }
-        return (clock::time_point::max)();
+        return next;
     }
 
 private:
@@ -144,7 +156,8 @@ private:
                 return false;
             }
             for (const policy how : {policy::deliver, policy::wait, policy::fail}) {
-                if (!desk_.lines.find(where, how).flows()) {
+                const degrade::line& part = desk_.lines.find(where, how);
+                if (!part.flows() || part.outage_lasts()) {
                     return false;
                 }
             }
@@ -172,6 +185,10 @@ private:
         desk_.lines.unpin(*youngest);
         return mine;
     }
+    /// There may be somebody to be told. Under the lock.
+    [[nodiscard]] auto outage() const noexcept -> bool {
+        return outage_lasts_ || desk_.all_away() || desk_.doors.any();
+    }
     /// With `wait`, publishers wait.
     [[nodiscard]] static auto ends(const degrade::line& line) noexcept -> bool {
         return line.when_away() != policy::wait;
@@ -182,16 +199,16 @@ private:
         std::size_t count = 0;
         {
             const std::lock_guard lock(desk_.guard);
-            if (desk_.gate != state::degraded && !desk_.doors.any()) {
+            if (!outage()) {
                 return false;
             }
-            const bool all = desk_.gate == state::degraded && now - desk_.gate_since >= limit_;
+            outage_lasts_ = false;
             for (std::size_t i = 0; i < desk_.lines.size(); ++i) {
                 degrade::line& line = desk_.lines.at(i);
                 carried* each = ends(line) ? line.in_client().front() : nullptr;
                 std::size_t room = most;
                 while (each != nullptr && count < some && room-- > 0 &&
-                       (all || ages_.of(each->sequence, now) >= limit_)) {
+                       ages_.of(each->sequence, now) >= limit_) {
                     carried* const behind = each->behind;
                     if (desk_.away(*each)) {
                         told[count] = &desk_.part(*each);
@@ -199,6 +216,7 @@ private:
                     }
                     each = behind;
                 }
+                outage_lasts_ = outage_lasts_ || (ends(line) && line.outage_lasts());
             }
         }
         for (std::size_t i = 0; i < count; ++i) {
@@ -216,6 +234,7 @@ private:
     std::chrono::milliseconds suspect_;
     degrade::ages ages_;
     degrade::oldest_waiting oldest_;
+    bool outage_lasts_ = false; ///< for some that the client had then; guarded as the lines
 };
 
 } // namespace cobus::detail

@@ -128,8 +128,7 @@ public:
         std::uint64_t stayed = 0;
         {
             const std::lock_guard lock(desk_.guard);
-            desk_.gate = now.what;
-            desk_.gate_since = runtime_.now();
+            routes_.change(now.what, runtime_.now());
             at_.store(now.what, std::memory_order_release);
             stayed = std::exchange(stayed_, 0); // those under way included
             ++outage_;
