@@ -301,8 +301,8 @@ private:
     /// Where it blocks nobody, and waits for that until then.
     void close(clock::time_point until) noexcept try {
         const auto closed = std::make_shared<closing>();
-        const bool handed =
-            detail::filing_thread::run([with = std::exchange(shared_, nullptr), closed]() mutable {
+        const bool handed = detail::helper::run(
+            detail::helps::file, [with = std::exchange(shared_, nullptr), closed]() mutable {
                 with = nullptr;
                 const std::lock_guard lock(closed->guard);
                 closed->over = true;

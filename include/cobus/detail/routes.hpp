@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../log.hpp"
 #include "../settings.hpp"
 #include "contract_info.hpp"
 #include "intern.hpp"
@@ -8,8 +9,11 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 namespace cobus::detail {
 
@@ -67,9 +71,31 @@ private:
         auto made = std::make_unique<const route>(describe(info));
         const route* expected = nullptr;
         if (slot.compare_exchange_strong(expected, made.get(), std::memory_order_acq_rel)) {
-            return *made.release();
+            const route& known = *made.release();
+            warn_of_mixed(known);
+            return known;
         }
         return *expected; // another thread was first
+    }
+    /// Once for each topic. What follows from it is in docs/degradation.md.
+    void warn_of_mixed(const route& made) noexcept try {
+        if (made.topic == nullptr || !settings_->kafka_enabled()) {
+            return;
+        }
+        {
+            const std::lock_guard lock(guard_);
+            const auto [place, is_new] = policies_.try_emplace(made.topic, made.when_away);
+            if (is_new || !place->second || *place->second == made.when_away) {
+                return;
+            }
+            place->second.reset();
+        }
+        write_log(settings_->logger(), log_level::warning,
+                  "events of topic " + *made.topic +
+                      " have different policies for when Kafka is away: they pass each other then, "
+                      "and the first of them decides how long Kafka's client tries them; give one "
+                      "topic one policy");
+    } catch (...) { // no memory for a warning
     }
     [[nodiscard]] auto describe(const contract_info& info) const -> route {
         route made;
@@ -92,6 +118,8 @@ private:
     }
 
     const settings* settings_;
+    std::mutex guard_;
+    std::unordered_map<const std::string*, std::optional<policy>> policies_; ///< or none: several
     std::array<std::atomic<block*>, most_blocks> blocks_{};
 };
 

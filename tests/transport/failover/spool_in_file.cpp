@@ -271,7 +271,7 @@ TEST_CASE(
     CHECK(on->written == 0);
     CHECK_FALSE(later.where.durable()); // nobody was told that it is kept
     goes_on.set_value();
-    REQUIRE(cobus::detail::filing_thread::drained(30s));
+    REQUIRE(cobus::detail::helper::drained(cobus::detail::helps::file, 30s));
     REQUIRE(on->rows.size() == 1);
     CHECK(on->rows.begin()->second.payload == first);
     CHECK(on.use_count() == 1); // the file is closed
