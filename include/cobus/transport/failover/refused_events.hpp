@@ -1,9 +1,11 @@
 #pragma once
 
+#include "../../error.hpp"
 #include "../../message.hpp"
 
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -22,6 +24,18 @@ public:
     auto operator=(const refused_events&) -> refused_events& = delete;
 
     [[nodiscard]] auto wanted() const noexcept -> bool { return told_ != nullptr; }
+    /// Of one that somebody wants to hear of.
+    [[nodiscard]] auto copy_of(const message_ptr& from, std::error_code why) const noexcept
+        -> std::optional<message> {
+        if (!wanted() || from == nullptr || !(why == condition::permanent)) {
+            return std::nullopt;
+        }
+        try {
+            return copy(*from);
+        } catch (...) { // no memory to tell
+            return std::nullopt;
+        }
+    }
     [[nodiscard]] static auto copy(const message& from) -> message {
         message made;
         made.topic(from.topic());

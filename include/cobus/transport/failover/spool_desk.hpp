@@ -210,36 +210,8 @@ public:
 
     /// Kafka's client is through with it. Returns who is to be told.
     auto settle(kept& item, bool at_once) noexcept -> publish_node* {
-        degrade::remains rest;
-        publish_node* outer = nullptr;
-        bool look = true;
-        std::string refusal;
-        const std::error_code why = item.ec;
-        std::optional<message> copied = copy_for_listener(item);
-        {
-            const std::lock_guard lock(guard);
-            look = item.where_now != kept_at::direct || item.ec || doors.any();
-            if (!item.ec) {
-                acknowledged(item);
-            }
-            if (goes_back(item)) {
-                outer = put_back(item, at_once);
-            } else if (item.outer != nullptr && !item.put) {
-                outer = &spool.give_back(item);
-            } else {
-                outer = item.outer != nullptr ? &ended(item) : nullptr;
-                const bool refused_now = item.ec && outer == nullptr;
-                rest = refused_now ? refuse(item, refusal) : gone(item);
-                tell_refused(refused_now ? std::move(copied) : std::nullopt, why);
-            }
-        }
-        if (!refusal.empty()) {
-            write_log(options.log, log_level::error, refusal);
-        }
-        if (look) {
-            runtime.wake();
-        }
-        return outer;
+        publish_node* const outer = settle_passed(item);
+        return outer != nullptr ? outer : settle_kept(item, at_once);
     }
 
     /// Handlers of this process may get something.
@@ -287,7 +259,47 @@ private:
             outer->completed(*outer);
         }
     }
-
+    /// The usual case: Kafka has what only passed through, and nothing else depends on that.
+    [[nodiscard]] auto settle_passed(kept& item) noexcept -> publish_node* {
+        const std::lock_guard lock(guard);
+        if (item.where_now != kept_at::direct || item.ec || doors.any()) {
+            return nullptr;
+        }
+        acknowledged(item);
+        return &spool.give_back(item);
+    }
+    [[nodiscard]] auto settle_kept(kept& item, bool at_once) noexcept -> publish_node* {
+        degrade::remains rest;
+        publish_node* outer = nullptr;
+        bool look = true;
+        std::string refusal;
+        const std::error_code why = item.ec;
+        std::optional<message> copied = refusals.copy_of(item.content, why); // the client's no more
+        {
+            const std::lock_guard lock(guard);
+            look = item.where_now != kept_at::direct || item.ec || doors.any();
+            if (!item.ec) {
+                acknowledged(item);
+            }
+            if (goes_back(item)) {
+                outer = put_back(item, at_once);
+            } else if (item.outer != nullptr && !item.put) {
+                outer = &spool.give_back(item);
+            } else {
+                outer = item.outer != nullptr ? &ended(item) : nullptr;
+                const bool refused_now = item.ec && outer == nullptr;
+                rest = refused_now ? refuse(item, refusal) : gone(item);
+                tell_refused(refused_now ? std::move(copied) : std::nullopt, why);
+            }
+        }
+        if (!refusal.empty()) {
+            write_log(options.log, log_level::error, refusal);
+        }
+        if (look) {
+            runtime.wake();
+        }
+        return outer;
+    }
     /// Handled here now, it would not pass an older one of its key.
     [[nodiscard]] auto keeps_order(const kept& item, bool all_away) const noexcept -> bool {
         if (options.spool.in_process == deliver_order::eager || item.lane == 0) {
@@ -362,18 +374,6 @@ private:
         }
         degrade::remains rest = spool.gone(item);
         return put ? told_of_end(sequence, std::move(rest), why) : std::move(rest);
-    }
-    /// Kafka's client is through with it, so nobody else changes it.
-    [[nodiscard]] auto copy_for_listener(const kept& item) const noexcept
-        -> std::optional<message> {
-        if (!refusals.wanted() || item.content == nullptr || !(item.ec == condition::permanent)) {
-            return std::nullopt;
-        }
-        try {
-            return refused_events::copy(*item.content);
-        } catch (...) { // no memory to tell
-            return std::nullopt;
-        }
     }
     void tell_refused(std::optional<message> what, std::error_code why) noexcept {
         try {

@@ -56,9 +56,8 @@ public:
         const std::uint64_t lane =
             degrade::lane_of(node.content->interned_topic(), node.content->key(), node.partition);
         kept* item = nullptr;
-        std::vector<degrade::remains> dropped;
         {
-            const std::lock_guard lock(desk_.guard);
+            std::unique_lock lock(desk_.guard);
             if (!desk_.is_open || desk_.stop_at) {
                 node.ec = errc::closed;
                 return taken::done;
@@ -69,11 +68,14 @@ public:
                 return taken::done;
             }
             const bool open = desk_.gate.what == state::connected && desk_.spool.may_pass(lane);
-            if (!open || desk_.doors.no_way(node, lane)) {
-                return desk_.keep(node, lane, may_wait, dropped);
+            const bool some_closed = desk_.doors.any();
+            if (!open || (some_closed && desk_.doors.no_way(node, lane))) {
+                return keep(node, lane, may_wait, std::move(lock));
             }
             item = &desk_.take(node, lane);
-            (void)desk_.doors.finds_way(*item, item->lane);
+            if (some_closed) {
+                (void)desk_.doors.finds_way(*item, lane);
+            }
             desk_.spool.enter_direct(*item);
         }
         return publish_directly(*item, may_wait);
@@ -236,8 +238,14 @@ private:
     using kept = degrade::kept;
     using kept_at = degrade::kept_at;
 
-    // --- to Kafka's client and back
+    // --- to the spool, or to Kafka's client and back
 
+    auto keep(publish_node& node, std::uint64_t lane, bool may_wait,
+              std::unique_lock<spin_lock> locked) -> taken {
+        std::vector<degrade::remains> dropped; // destroyed without the lock
+        const std::unique_lock lock(std::move(locked));
+        return desk_.keep(node, lane, may_wait, dropped);
+    }
     auto publish_directly(kept& item, bool may_wait) noexcept -> taken {
         const taken how = kafka_.publish(item, may_wait);
         if (how == taken::done) {
