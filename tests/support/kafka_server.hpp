@@ -63,6 +63,11 @@ public:
         return list;
     }
 
+    /// Where a broker keeps its partitions, one folder for each.
+    [[nodiscard]] auto data(int broker = 1) const -> std::filesystem::path {
+        return folder_.path() / ("node-" + std::to_string(broker)) / "data";
+    }
+
     /// As by a crash: nothing is flushed, no client is told.
     void kill() { end_each(SIGKILL); }
     void kill(int broker) { end(broker, SIGKILL); }

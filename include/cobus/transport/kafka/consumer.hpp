@@ -227,8 +227,10 @@ private:
     }
 
     /// A member that goes while it joins leaves nobody behind that the group would wait for, only
-    /// if it joins first: librdkafka does not tell the group then.
+    /// if it joins first: librdkafka does not tell the group then. Nor does it tell the group of
+    /// one that goes before it has answered that it got nothing.
     void leave() {
+        rebalances_.answer_empty();
         if (!leaving_ && (client_->member().settled() || clock::now() >= close_by_ - leave_time)) {
             leaving_ = true;
             if (!client_->close(queue_.get())) {

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 namespace cobus::detail::kafka {
@@ -20,9 +21,28 @@ void serve_until(rd_kafka_queue_t* queue, std::chrono::steady_clock::time_point 
     while (!done() && std::chrono::steady_clock::now() < until) {
         const event_ptr event(rd_kafka_queue_poll(queue, look_again_ms));
         if (event && rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_REBALANCE) {
-            rebalanced();
+            rebalanced(event.get());
         }
     }
+}
+
+/// Whether it says that nothing is assigned; then it was answered. A member that goes before that
+/// answer never leaves: its group waits for it until its session ends.
+[[nodiscard]] inline auto took_nothing(rd_kafka_t* consumer, rd_kafka_event_t* rebalance) noexcept
+    -> bool {
+    const auto* const list = rd_kafka_event_topic_partition_list(rebalance);
+    if (rd_kafka_event_error(rebalance) != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ||
+        (list != nullptr && list->cnt > 0)) {
+        return false;
+    }
+    const char* const protocol = rd_kafka_rebalance_protocol(consumer);
+    if (protocol != nullptr && std::string_view(protocol) == "COOPERATIVE") {
+        const partition_list_ptr nothing(rd_kafka_topic_partition_list_new(0));
+        const error_ptr refused(rd_kafka_incremental_assign(consumer, nothing.get()));
+    } else {
+        rd_kafka_assign(consumer, nullptr);
+    }
+    return true;
 }
 
 /// librdkafka does not tell the group of a member that goes while it joins, and the group would
@@ -33,9 +53,9 @@ void serve_until(rd_kafka_queue_t* queue, std::chrono::steady_clock::time_point 
     bool came = false;
     serve_until(
         queue, until, [&] { return member.settled(); },
-        [&] {
+        [&](rd_kafka_event_t* event) {
             member.rebalanced();
-            came = true;
+            came = consumer.leaving() || !took_nothing(consumer.get(), event);
         });
     return came;
 }
@@ -59,7 +79,7 @@ inline void leave_group(std::shared_ptr<client> consumer, bool unanswered) noexc
         serve_until(
             queue.get(), std::chrono::steady_clock::now() + limit,
             [handle] { return rd_kafka_consumer_closed(handle) != 0; },
-            [&] { consumer->give_all_up(); });
+            [&](rd_kafka_event_t*) { consumer->give_all_up(); });
     });
 }
 

@@ -46,8 +46,10 @@ public:
         }
     }
 
-    /// The stream closes: where partitions begin matters no more.
+    /// The stream closes: where partitions begin matters no more, and librdkafka may not say it any
+    /// more.
     void hurry() noexcept {
+        hurried_ = true;
         for (const rebalance& each : waiting_) {
             if (each.start) {
                 each.start->hurry();
@@ -79,7 +81,7 @@ public:
         if (const auto* list = rd_kafka_event_topic_partition_list(event.get())) {
             made.partitions = partitions_of(*list);
         }
-        if (made.what == signal::assigned && !made.partitions.empty() &&
+        if (made.what == signal::assigned && !made.partitions.empty() && !hurried_ &&
             (first_ || !companions_.empty())) {
             made.start = std::make_shared<start_positions>(
                 partition_list_ptr(rd_kafka_topic_partition_list_copy(
@@ -92,12 +94,17 @@ public:
         waiting_.push_back(std::move(made));
     }
 
-    /// The one that the dispatcher has to hear of, once.
-    [[nodiscard]] auto next() -> polled {
+    /// Those that change nothing: an answer is due nevertheless.
+    void answer_empty() {
         while (!waiting_.empty() && waiting_.front().partitions.empty()) {
-            apply(waiting_.front()); // cooperative: nothing changes, but an answer is due
+            apply(waiting_.front());
             drop_first();
         }
+    }
+
+    /// The one that the dispatcher has to hear of, once.
+    [[nodiscard]] auto next() -> polled {
+        answer_empty();
         polled what;
         if (waiting_.empty() || waiting_.front().told || !waiting_.front().may_be_told()) {
             return what;
@@ -273,6 +280,7 @@ private:
     stream_gate* gate_;
     std::optional<std::int64_t> first_;
     bool creates_; ///< companions that are missing
+    bool hurried_ = false;
     std::vector<companion> companions_;
     std::vector<companion> ever_; ///< of which some may be assigned
     std::deque<rebalance> waiting_;
