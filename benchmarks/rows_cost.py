@@ -202,8 +202,11 @@ class CompileTime:
             "asio": asio + main,
             "cobus": includes + main,
             "kafka": includes + "#include <cobus/kafka.hpp>\n" + main,
+            "cobus separate": _SEPARATE + includes + main,
+            "kafka separate": _SEPARATE + includes + "#include <cobus/kafka.hpp>\n" + main,
             "asio used": asio + _ASIO_USED,
             "cobus used": includes + _COBUS_USED,
+            "separate used": _SEPARATE + includes + _COBUS_USED,
         }
         programs.compile(self.files["kafka"], INCLUDE)  # reads all headers from the disk
 
@@ -213,11 +216,17 @@ class CompileTime:
     rows = [
         Row("`cobus.hpp`", "s", at("cobus"), at("asio"), Target(1.3)),
         Row("`cobus.hpp` and `kafka.hpp`", "s", at("kafka"), at("asio"), Target(1.5)),
+        Row("`cobus.hpp` with `COBUS_SEPARATE_COMPILATION`", "s", at("cobus separate"), at("asio"),
+            Target(1.3)),
+        Row("`cobus.hpp` and `kafka.hpp` with it", "s", at("kafka separate"), at("asio"),
+            Target(1.5)),
         Row("a program with a handler that publishes once, beside one that awaits a timer", "s",
             at("cobus used"), at("asio used")),
+        Row("… with `COBUS_SEPARATE_COMPILATION`", "s", at("separate used"), at("asio used")),
     ]
 
 
+_SEPARATE = "#define COBUS_SEPARATE_COMPILATION\n"
 _ASIO_USED = """
 auto run() -> asio::awaitable<void> {
     asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::seconds(1));

@@ -3,9 +3,9 @@
 #include "catalogue.hpp"
 #include "detail/batch.hpp"
 #include "detail/bus_core.hpp"
-#include "detail/choose_transport.hpp"
 #include "detail/gcc12.hpp"
 #include "detail/handlers.hpp"
+#include "detail/open_bus.hpp"
 #include "detail/publish_call.hpp"
 #include "detail/stop_call.hpp"
 #include "dispatch/batch_handler.hpp"
@@ -73,7 +73,7 @@ class bus {
         co_await net::async_initiate<decltype(token), void(std::error_code)>(std::move(initiation),
                                                                              token);
         if (ec) {
-            detail::throw_error(ec, core->life().problem());
+            detail::throw_error(ec, core->problem());
         }
     }
 
@@ -90,9 +90,7 @@ public:
     /// Over that transport alone.
     template <class Executor>
     bus(const Executor& executor, settings how, const only_transport& only)
-        : core_(std::make_shared<detail::bus_core>(any(executor), std::move(how), only.make())) {
-        core_->open();
-    }
+        : core_(detail::open_bus(any(executor), std::move(how), only.make())) {}
     bus(const bus&) = delete;
     auto operator=(const bus&) -> bus& = delete;
     ~bus() { core_->abandon(); }
@@ -141,7 +139,7 @@ public:
     void request_stop() noexcept { core_->request_stop(); }
 
     /// The bus's state, since when, and why.
-    [[nodiscard]] auto health() const -> cobus::health { return core_->life().health(); }
+    [[nodiscard]] auto health() const -> cobus::health { return core_->health(); }
     /// Waits for a state.
     /// Completes when the bus is in it, at once if it is already.
     /// Errors: `errc::closed` when the bus stops or never gets there because it stopped.
@@ -155,7 +153,7 @@ public:
     }
     /// After `stop`: what was kept for Kafka and did not get there. If it is not `durable`, it is
     /// lost with this process.
-    [[nodiscard]] auto left() const -> spooled { return core_->life().left(); }
+    [[nodiscard]] auto left() const -> spooled { return core_->left(); }
 
     // --- publishing
 
@@ -344,10 +342,8 @@ private:
 
     bus(net::any_io_executor executor, const settings& how, transport_factory kafka,
         int /*private*/)
-        : core_(std::make_shared<detail::bus_core>(
-              std::move(executor), how, detail::choose_transport(how, std::move(kafka)))) {
-        core_->open();
-    }
+        : core_(detail::open_bus(std::move(executor), how,
+                                 detail::choose_transport(how, std::move(kafka)))) {}
 
     template <class Executor> [[nodiscard]] static auto any(const Executor& executor)
         -> net::any_io_executor {
@@ -375,7 +371,6 @@ private:
              std::vector<const std::string*> topics, F&& handler) -> subscription {
         auto made = std::make_shared<detail::handler_of<Argument, std::decay_t<F>>>(
             *core_, std::move(options), info, how, std::move(topics), std::forward<F>(handler));
-        detail::give_gate(*made, core_->options().group_id);
         core_->add(made);
         return subscription(core_, std::move(made));
     }

@@ -2,9 +2,8 @@
 
 /// The Kafka transport, over librdkafka. Hand `cobus::kafka()` to the bus.
 
-#include "transport/kafka/transport.hpp"
-
-#include <memory>
+#include "detail/separate.hpp"
+#include "transport/transport.hpp"
 
 namespace cobus {
 
@@ -14,10 +13,10 @@ namespace cobus {
 ///
 /// The factory throws `cobus::error` with `errc::bad_settings` and the property's name when
 /// librdkafka refuses a property.
-[[nodiscard]] inline auto kafka() -> transport_factory {
-    return [](const transport_options& options) -> std::unique_ptr<transport> {
-        return std::make_unique<detail::kafka::kafka_transport>(options);
-    };
-}
+[[nodiscard]] COBUS_DECL auto kafka() -> transport_factory;
 
 } // namespace cobus
+
+#ifndef COBUS_SEPARATE_COMPILATION
+#include "impl/kafka.hpp"
+#endif

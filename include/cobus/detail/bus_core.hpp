@@ -1,61 +1,38 @@
 #pragma once
 
-#include "../dispatch/admit.hpp"
-#include "../dispatch/dispatcher.hpp"
-#include "../error.hpp"
+#include "../dispatch/registration.hpp"
+#include "../message.hpp"
+#include "../net.hpp"
 #include "../settings.hpp"
-#include "alarm.hpp"
-#include "home.hpp"
+#include "../state.hpp"
+#include "../transport/transport.hpp"
+#include "completion.hpp"
 #include "home_parts.hpp"
-#include "kafka_properties.hpp"
-#include "lifecycle.hpp"
+#include "intern.hpp"
 #include "publisher.hpp"
 #include "routes.hpp"
-#include "service.hpp"
 
-#include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 namespace cobus::detail {
 
-/// What is behind a `bus`: owns the transport, the dispatcher and all pending operations, and runs
-/// them on its home, one thread at a time. Begins a cache line, so that publishers who count a
-/// reference do not take from the home what it reads.
-class alignas(64) bus_core final : public std::enable_shared_from_this<bus_core>,
-                                   public dispatch_host,
-                                   public owned_by_context {
+/// What is behind a `bus`, as the front door sees it: what a publish needs at hand, and what the
+/// home can be asked for (`bus_home`, which no user's file has to compile). Begins a cache line, so
+/// that publishers who count a reference do not take from the home what it reads.
+class alignas(64) bus_core : public std::enable_shared_from_this<bus_core>, public dispatch_host {
 public:
     using clock = std::chrono::steady_clock;
     using status_waiter = completion<std::error_code>;
+    using stop_waiter = completion<std::error_code, stop_result>;
 
-    bus_core(net::any_io_executor executor, settings how, transport_factory make)
-        : executor_(std::move(executor)),
-          settings_(std::move(how)),
-          options_(settings_.transport_options(executor_)),
-          source_(intern(options_.client_id)),
-          routes_(settings_),
-          publisher_(&publish_ended, static_cast<dispatch_host*>(this)),
-          dispatcher_(*this, options_.group_id, limits(settings_)),
-          life_(*this, options_, std::move(make), publisher_, dispatcher_),
-          alarm_(std::in_place, executor_, options_.time) {}
-    ~bus_core() { end_everything(); }
-
-    /// Second step of construction, once a shared pointer holds this.
-    void open() {
-        auto& context = net::query(executor_, net::execution::context);
-        net::use_service<bus_service>(context).add(shared_from_this());
-    }
+    bus_core(const bus_core&) = delete;
+    auto operator=(const bus_core&) -> bus_core& = delete;
 
     [[nodiscard]] auto configuration() const noexcept -> const settings& { return settings_; }
     [[nodiscard]] auto options() const noexcept -> const transport_options& { return options_; }
@@ -69,28 +46,6 @@ public:
     }
     [[nodiscard]] auto now() const noexcept -> clock::time_point override { return options_.now(); }
     [[nodiscard]] auto wall() const noexcept -> time_point override { return options_.wall(); }
-    void wake() noexcept override {
-        if (running_here() == this) {
-            again_here_ = true;
-        } else if (home_.wake()) {
-            post_run();
-        }
-    }
-    void ready(worker& free) noexcept override {
-        if (running_here() == this) {
-            dispatcher_.runs().worker_ready_inline(free);
-        } else {
-            workers_.push(free);
-            wake();
-        }
-    }
-    auto next_job(worker& free) noexcept -> job* override {
-        return running_here() == this ? dispatcher_.runs().next_job(free) : nullptr;
-    }
-    void request_stop() noexcept override {
-        life_.ask_to_stop();
-        wake();
-    }
     void send(message_ptr content, policy when_away, internal_send& who,
               std::int32_t partition) override {
         publish_op* op = publisher_.make();
@@ -122,230 +77,46 @@ public:
 
     // Operations, from any thread.
 
-    void start(status_waiter& who) {
-        life_.ask_to_start(who);
-        wake();
-    }
-    void stop(std::chrono::milliseconds limit, lifecycle::stop_waiter& who) {
-        life_.ask_to_stop(limit, who);
-        wake();
-    }
-    void until(state wanted, status_waiter& who) {
-        life_.ask_until(wanted, who);
-        wake();
-    }
-    void add(std::shared_ptr<registration> handler) {
-        if (handler->options().retry_topics() && settings_.kafka_enabled() &&
-            !has_companions(options().properties)) {
-            throw error(errc::bad_settings, "handler '" + handler->name() + "': retry_topics " +
-                                                std::string(no_companions));
-        }
-        life_.handlers().add(std::move(handler));
-        wake();
-    }
+    virtual void start(status_waiter& who) = 0;
+    virtual void stop(std::chrono::milliseconds limit, stop_waiter& who) = 0;
+    virtual void until(state wanted, status_waiter& who) = 0;
+    /// Errors: throws `cobus::error` when the settings do not allow what the handler asks for.
+    virtual void add(std::shared_ptr<registration> handler) = 0;
     /// The subscription is gone; `who`, if any, hears when its last run has ended.
-    void remove(registration& handler, status_waiter* who) {
-        if (life_.handlers().close(handler, who)) {
-            wake();
-        } else if (who != nullptr) {
-            tell_now(*who, std::error_code());
-        }
-    }
+    virtual void remove(registration& handler, status_waiter* who) = 0;
     void remove_and_tell(registration& handler, status_waiter& who) { remove(handler, &who); }
-    void when_ready(registration& handler, status_waiter& who) {
-        if (life_.handlers().when_ready(handler, who)) {
-            wake();
-        } else {
-            tell_now(who, errc::closed);
-        }
-    }
+    virtual void when_ready(registration& handler, status_waiter& who) = 0;
     /// The bus object is gone: whoever waits hears of it, handlers are asked to end.
-    void abandon() noexcept {
-        life_.ask_to_give_up();
-        wake();
-    }
+    virtual void abandon() noexcept = 0;
     /// Runs the home at once for a caller that is on that executor, if it is the bus's own and the
     /// home is not running. True: more is under way than fits the cache, so the caller should let
     /// others run.
-    auto run_on(const net::any_io_executor& executor) -> bool {
-        if (executor != executor_ || !home_.begin_here()) {
-            return false;
-        }
-        return run_now();
-    }
+    virtual auto run_on(const net::any_io_executor& executor) -> bool = 0;
     /// Submits a node, and runs the home at once where `run_on` does: then it may have ended.
-    auto submit_and_run(const net::any_io_executor& executor, publish_op& op) -> taken {
-        if (executor != executor_ || !home_.begin_here()) {
-            return publisher_.submit(op, true);
-        }
-        bus_core* const outer = std::exchange(running_here(), this);
-        const taken how = publisher_.submit(op, true); // its wakes are for the run below
-        running_here() = outer;
-        run_now(pace::brief);
-        return how;
-    }
-    [[nodiscard]] auto life() const noexcept -> const lifecycle& { return life_; }
+    virtual auto submit_and_run(const net::any_io_executor& executor, publish_op& op) -> taken = 0;
 
-    // owned_by_context
-    void context_gone() noexcept override {
-        gone_.store(true, std::memory_order_release);
-        for (const auto& each : life_.handlers().everybody()) {
-            each->context_gone();
-        }
-        end_everything();
-    }
+    [[nodiscard]] virtual auto health() const -> cobus::health = 0;
+    /// What a spool holds.
+    [[nodiscard]] virtual auto left() const -> spooled = 0;
+    /// Why the bus failed.
+    [[nodiscard]] virtual auto problem() const -> std::string = 0;
 
-private:
-    /// For whom nothing is left to wait for.
-    void tell_now(status_waiter& who, std::error_code ec) {
-        if (gone_.load(std::memory_order_acquire)) {
-            who.destroy();
-        } else {
-            who.complete(executor_, false, ec);
-        }
-    }
-    [[nodiscard]] static auto limits(const settings& how) -> dispatch_limits {
-        dispatch_limits made;
-        made.handlers = how.concurrency();
-        made.drain = how.drain_limit();
-        made.observer = how.observer().get();
-        made.honour_marks = how.honours_marks();
-        made.retry_delays = how.retry_topics();
-        made.park = how.park_dead_letters();
-        return made;
-    }
-    [[nodiscard]] static auto running_here() noexcept -> bus_core*& {
-        static thread_local bus_core* current = nullptr;
-        return current;
-    }
-    static void publish_ended(void* self) noexcept {
-        auto& me = static_cast<bus_core&>(*static_cast<dispatch_host*>(self));
-        if (running_here() == &me) {
-            me.ended_here_ = true;
-        } else {
-            me.wake();
-        }
-    }
-
-    // --- the home
-
-    void post_run() noexcept {
-        if (gone_.load(std::memory_order_acquire)) {
-            return;
-        }
-        try {
-            net::post(executor_, [self = shared_from_this()] { self->run(); });
-        } catch (...) { // no memory, or the last owner is just going: the next wake tries again
-            home_.not_posted();
-        }
-    }
-
-    void run() {
-        if (home_.begin()) {
-            run_now();
-        }
-    }
-    /// A brief run leaves commits to a run that is posted: one for many of them.
-    enum class pace : unsigned char { whole, brief };
-
-    /// True: much is under way.
-    auto run_now(pace how = pace::whole) -> bool {
-        constexpr std::size_t much = 64;
-        bus_core* const outer = std::exchange(running_here(), this);
-        bool more = false;
-        again_here_ = false;
-        try {
-            more = step_all(how) || again_here_ || ended_here_;
-        } catch (const std::exception& e) { // out of memory; what is queued stays queued
-            log(log_level::error, std::string("the bus's home was interrupted: ") + e.what());
-            more = true;
-        } catch (...) { // the home must not stay marked as running
-            log(log_level::error, "the bus's home was interrupted");
-            more = true;
-        }
-        running_here() = outer;
-        const bool busy = more || dispatcher_.unfinished() >= much;
-        if (home_.end(more)) {
-            post_run();
-        }
-        return busy;
-    }
-
-    auto step_all(pace how) -> bool {
-        const auto now = options_.now();
-        for (worker* each = workers_.take(); each != nullptr;) {
-            worker* next = each->inbox_next;
-            dispatcher_.runs().worker_ready(*each);
-            each = next;
-        }
-        deliver();
-        publisher_.expire(now, [this](publish_op::waiter& who, std::error_code ec, receipt where) {
-            who.complete(executor_, true, ec, std::move(where));
-        });
-        life_.step_before();
-        const bool lives = !life_.over() || dispatcher_.unfinished() > 0;
-        const bool brief = how == pace::brief;
-        const bool more = lives && dispatcher_.run(now, brief);
-        life_.step_after(now);
-        if (ended_here_) {
-            deliver();
-        }
-        if (brief && dispatcher_.left_by_brief()) {
-            return true; // the run that follows sets the alarm, too
-        }
-        set_alarm(now);
-        return more;
-    }
-    /// Tells whose publishes ended.
-    void deliver() {
-        ended_here_ = false;
-        publisher_.deliver([this](publish_op::waiter& who, std::error_code ec, receipt where) {
-            who.complete(executor_, true, ec, std::move(where));
-        });
-    }
-
-    void set_alarm(clock::time_point now) {
-        if (!alarm_) {
-            return;
-        }
-        alarm_->rang(now);
-        const auto due = (std::min)({dispatcher_.due(), publisher_.next_deadline(), life_.due()});
-        alarm_->set(due, [self = weak_from_this()] {
-            if (const auto core = self.lock()) {
-                core->wake();
-            }
-        });
-    }
-
-    // --- the end
-
-    void end_everything() noexcept {
-        publisher_.connect(nullptr);
-        life_.drop_waiters();
-        dispatcher_.shut(); // dead letters under way are told below, and must not begin anything
-        publisher_.drop_waiters();
-        dispatcher_.context_gone();
-        life_.drop_transport();
-        alarm_.reset();
-        executor_ = net::any_io_executor();
-        options_.executor = net::any_io_executor();
-    }
+protected:
+    bus_core(net::any_io_executor executor, settings how, void (*publish_ended)(void*) noexcept)
+        : executor_(std::move(executor)),
+          settings_(std::move(how)),
+          options_(settings_.transport_options(executor_)),
+          source_(intern(options_.client_id)),
+          routes_(settings_),
+          publisher_(publish_ended, static_cast<dispatch_host*>(this)) {}
+    ~bus_core() = default;
 
     net::any_io_executor executor_;
     settings settings_;
     transport_options options_;
     const std::string* source_;
-    home_word home_;
-    std::atomic<bool> gone_{false};
     route_table routes_;
-    inbox<worker> workers_;
     publisher publisher_;
-    dispatcher dispatcher_;
-    lifecycle life_;
-    std::optional<alarm> alarm_;
-    // The home's own wakes, which need no atomic word.
-    bool again_here_ = false;
-    bool ended_here_ = false; ///< some publish, so `deliver` has something to do
 };
 
 } // namespace cobus::detail

@@ -196,7 +196,7 @@ private:
     [[nodiscard]] auto settle(const rows& some, const std::vector<publish_result>& ended,
                               const bus_core& core) -> std::size_t {
         const auto now = clock::now();
-        const bool standing = core.life().health().what != state::failed;
+        const bool standing = core.health().what != state::failed;
         std::size_t progress = 0;
         for (std::size_t i = 0; i < some.size(); ++i) {
             std::error_code ec = ended[i].ec;

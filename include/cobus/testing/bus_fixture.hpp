@@ -1,7 +1,7 @@
 #pragma once
 
 #include "../bus.hpp"
-#include "../detail/choose_transport.hpp"
+#include "../detail/open_bus.hpp"
 #include "../net.hpp"
 #include "../settings.hpp"
 #include "../transport/factory.hpp"

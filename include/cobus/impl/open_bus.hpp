@@ -1,18 +1,17 @@
 #pragma once
 
+#include "../detail/bus_home.hpp"
+#include "../detail/separate.hpp"
 #include "../error.hpp"
-#include "../settings.hpp"
 #include "../transport/failover.hpp"
 #include "../transport/memory.hpp"
-#include "../transport/transport.hpp"
 
 #include <memory>
 #include <utility>
 
 namespace cobus::detail {
 
-/// What a bus travels on, by its settings.
-[[nodiscard]] inline auto choose_transport(const settings& how, transport_factory kafka)
+COBUS_DECL auto choose_transport(const settings& how, transport_factory kafka)
     -> transport_factory {
     if (!how.kafka_enabled()) {
         return memory();
@@ -23,6 +22,13 @@ namespace cobus::detail {
         };
     }
     return with_fallback(std::move(kafka), memory(), how.kafka_required());
+}
+
+COBUS_DECL auto open_bus(net::any_io_executor executor, settings how, transport_factory make)
+    -> std::shared_ptr<bus_core> {
+    auto opened = std::make_shared<bus_home>(std::move(executor), std::move(how), std::move(make));
+    opened->open();
+    return opened;
 }
 
 } // namespace cobus::detail

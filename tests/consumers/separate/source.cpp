@@ -1,0 +1,2 @@
+#include <cobus/kafka_source.hpp>
+#include <cobus/source.hpp>
