@@ -1,5 +1,6 @@
 #include "conformance.hpp"
 
+#include "kafka_options.hpp"
 #include "kafka_server.hpp"
 #include "plain_client.hpp"
 #include "with_spool.hpp"
@@ -32,8 +33,8 @@ struct kafka_fixture {
         .transactions = without("they are another issue"),
         .cluster_faults = without("one broker has no other to move to, and refuses nothing asked"),
         .keeps_for_later = without("Kafka alone has no spool: it is below"),
-        .max_payload = 900'000,
-        .too_large = 1'100'000,
+        .max_payload = cobus::test::largest_payload,
+        .too_large = cobus::test::largest_payload + 1,
         .member_silence = std::chrono::milliseconds(15'000)};
 
     kafka_fixture() : server(kafka_server::shared()) { up(); }

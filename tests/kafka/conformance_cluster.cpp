@@ -1,4 +1,5 @@
 #include "conformance.hpp"
+#include "kafka_options.hpp"
 #include "kafka_server.hpp"
 #include "plain_client.hpp"
 #include "with_spool.hpp"
@@ -103,8 +104,8 @@ public:
     static constexpr transport_traits traits{.transactions = without("they are another issue"),
                                              .keeps_for_later =
                                                  without("Kafka alone has no spool: it is below"),
-                                             .max_payload = 900'000,
-                                             .too_large = 1'100'000,
+                                             .max_payload = cobus::test::largest_payload,
+                                             .too_large = cobus::test::largest_payload + 1,
                                              .member_silence = std::chrono::milliseconds(15'000)};
 
     fixture() { up(); }
