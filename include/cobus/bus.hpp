@@ -379,3 +379,7 @@ private:
 };
 
 } // namespace cobus
+
+#ifndef COBUS_SEPARATE_COMPILATION
+#include "impl/open_bus.hpp"
+#endif

@@ -3,4 +3,3 @@
 /// The Kafka transport for `COBUS_SEPARATE_COMPILATION`: one file of the program includes this.
 
 #include "impl/kafka.hpp"
-#include "kafka.hpp"

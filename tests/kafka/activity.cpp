@@ -11,6 +11,7 @@
 #include <map>
 #include <string>
 #include <sys/wait.h>
+#include <thread>
 #include <vector>
 
 // The activity program as users run it, over a real Kafka that is killed under it.
@@ -114,6 +115,31 @@ TEST_CASE("a broker killed in the middle costs time and nothing else") {
     CHECK(found.messages >= 209'208);
     CHECK(found.distinct.size() == distinct_events);
     // No copy is missing behind another one's duplicate.
+    CHECK(std::ranges::all_of(found.distinct, [](const auto& each) { return each.second >= 6; }));
+}
+
+TEST_CASE(
+    "produce with handlers waits for a broker that is killed for longer than sending may take") {
+    kafka_server server;
+    // The topic is made by the program itself, for its handlers. What does not wait is given up
+    // during the outage.
+    auto words = activity(server.brokers(), "activity.handled", {"produce", "--handle"});
+    words.insert(words.begin() + 1, "COBUS_DELIVERY_TIMEOUT_MS=1000");
+    words.insert(words.end(), 6, ACTIVITY_FILE);
+    child_process program(words);
+    REQUIRE(program.read_line(60s) == "sending to Kafka at " + server.brokers());
+    const auto some = cobus::test::plain_consume(server.brokers(), "activity.handled", 1'000, 60s);
+    REQUIRE(some.size() == 1'000);
+    server.kill();
+    std::this_thread::sleep_for(4s); // the outage
+    server.restart();
+    const std::string text = output_of(program, 240s);
+    CAPTURE(text);
+    CHECK(exit_code(program) == 0);
+    CHECK(text.find("209208 sent (kafka 209208), 0 failed, 0 bad") != std::string::npos);
+    const std::size_t count = cobus::test::plain_count(server.brokers(), "activity.handled");
+    const contents found = read_topic(server.brokers(), "activity.handled", count);
+    CHECK(found.distinct.size() == distinct_events);
     CHECK(std::ranges::all_of(found.distinct, [](const auto& each) { return each.second >= 6; }));
 }
 

@@ -273,6 +273,55 @@ private:
     std::int64_t next_member_ = 0;
 };
 
+/// A group of which one member is stopped while they join.
+class forming_group {
+public:
+    forming_group(net::io_context& context, std::string topic)
+        : context_(&context), topic_(std::move(topic)) {}
+
+    /// How long that stop took.
+    [[nodiscard]] auto run(std::chrono::milliseconds before) -> net::awaitable<steady::duration> {
+        for (std::size_t i = 0; i < buses_.size(); ++i) {
+            buses_.at(i) = std::make_unique<cobus::bus>(context_->get_executor(), settings(),
+                                                        cobus::over(cobus::kafka()));
+            readers_.at(i) = buses_.at(i)->on_any(cobus::handler("count"), {topic_},
+                                                  [this](const cobus::message&) { ++handled_; });
+            co_await buses_.at(i)->start();
+        }
+        net::steady_timer pause(*context_, before);
+        co_await pause.async_wait(net::use_awaitable);
+        const auto since = steady::now();
+        co_await buses_.front()->stop();
+        const steady::duration took = steady::now() - since;
+        for (std::size_t i = 0; i < partitions; ++i) {
+            cobus::message event(topic_, "beat", "0");
+            const auto where = cobus::with().partition(static_cast<std::int32_t>(i));
+            co_await buses_.back()->publish(std::move(event), where);
+        }
+        co_await until([this] { return handled_ >= partitions; }); // by the others
+        for (const auto& each : buses_) {
+            co_await each->stop();
+        }
+        co_return took;
+    }
+
+private:
+    [[nodiscard]] auto settings() const -> cobus::settings {
+        cobus::settings how = cobus::test::quiet();
+        how.kafka(true)
+            .brokers(kafka_brokers())
+            .group_id(topic_)
+            .property("heartbeat.interval.ms", "200");
+        return how;
+    }
+
+    net::io_context* context_;
+    std::string topic_;
+    std::array<std::unique_ptr<cobus::bus>, 3> buses_;
+    std::array<cobus::subscription, 3> readers_;
+    std::size_t handled_ = 0;
+};
+
 void judge(const std::string& strategy, std::chrono::milliseconds most) {
     const std::string topic = "members-" + strategy + "-" + std::to_string(::getpid());
     cobus::test::plain_create_topic(kafka_brokers(), topic, static_cast<int>(partitions));
@@ -303,4 +352,34 @@ TEST_CASE("members that join and leave a cooperative group all the time lose not
 
 TEST_CASE("members that join and leave an eager group all the time lose nothing") {
     members_test::judge("range", std::chrono::milliseconds(30'000));
+}
+
+// A close waits up to four seconds for a join, and up to five in all.
+TEST_CASE("members that are stopped while their groups form are soon gone, and the others go on") {
+    using namespace members_test;
+    constexpr std::size_t count = 6;
+    std::vector<steady::duration> took;
+    net::io_context context;
+    std::vector<std::unique_ptr<forming_group>> groups;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::string topic =
+            "members-forming-" + std::to_string(::getpid()) + "-" + std::to_string(i);
+        cobus::test::plain_create_topic(kafka_brokers(), topic, static_cast<int>(partitions));
+        groups.push_back(std::make_unique<forming_group>(context, topic));
+    }
+    cobus::test::run(
+        context,
+        [&]() -> net::awaitable<void> {
+            for (std::size_t i = 0; i < count; ++i) {
+                net::co_spawn(context, groups.at(i)->run(std::chrono::milliseconds(200 * i)),
+                              [&](std::exception_ptr thrown, steady::duration time) {
+                                  CHECK(thrown == nullptr);
+                                  took.push_back(time);
+                              });
+            }
+            co_await until([&] { return took.size() == count; });
+        },
+        120s);
+    const auto soon = std::ranges::count_if(took, [](auto time) { return time < 4500ms; });
+    CHECK(soon >= 4);
 }

@@ -18,7 +18,3 @@ namespace cobus::detail {
                                        transport_factory make) -> std::shared_ptr<bus_core>;
 
 } // namespace cobus::detail
-
-#ifndef COBUS_SEPARATE_COMPILATION
-#include "../impl/open_bus.hpp"
-#endif

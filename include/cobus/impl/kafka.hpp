@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../detail/separate.hpp"
+#include "../transport/kafka.hpp"
 #include "../transport/kafka/transport.hpp"
 
 #include <memory>

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "../detail/bus_home.hpp"
-#include "../detail/separate.hpp"
+#include "../detail/open_bus.hpp"
 #include "../error.hpp"
 #include "../transport/failover.hpp"
 #include "../transport/memory.hpp"
