@@ -103,19 +103,6 @@ public:
         std::string_view name;
         void (self::*publish)();
     };
-    static constexpr std::array<entry, 11> all{{
-        {"a future", &self::by_future},
-        {"a callback, never inside the call", &self::by_callback},
-        {"detached", &self::by_detached},
-        {"an awaitable", &self::by_awaitable},
-        {"a spawned awaitable, though the event is gone by then", &self::by_spawned},
-        {"as_tuple", &self::by_as_tuple},
-        {"redirect_error", &self::by_redirect_error},
-        {"bind_executor", &self::by_bind_executor},
-        {"an allocator of the handler's", &self::by_allocator},
-        {"bind_cancellation_slot", &self::by_slot},
-        {"operator ||", &self::by_or},
-    }};
 
     every_token(bus& into, net::any_io_executor executor, Event event, std::string topic)
         : bus_(into),
@@ -208,6 +195,21 @@ private:
     net::any_io_executor executor_;
     Event event_;
     std::string topic_;
+
+public:
+    static constexpr std::array<entry, 11> all{{
+        {"a future", &self::by_future},
+        {"a callback, never inside the call", &self::by_callback},
+        {"detached", &self::by_detached},
+        {"an awaitable", &self::by_awaitable},
+        {"a spawned awaitable, though the event is gone by then", &self::by_spawned},
+        {"as_tuple", &self::by_as_tuple},
+        {"redirect_error", &self::by_redirect_error},
+        {"bind_executor", &self::by_bind_executor},
+        {"an allocator of the handler's", &self::by_allocator},
+        {"bind_cancellation_slot", &self::by_slot},
+        {"operator ||", &self::by_or},
+    }};
 };
 
 /// Runs the body with every kind of executor, named, and the threads that it needs behind it.
