@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <utility>
 
 namespace dead_letters {
@@ -23,8 +24,9 @@ auto open_letters(reader& from, const std::string& topic, const filter& wanted, 
         }
     });
     std::erase_if(found, [&](const letter& each) { return settled.contains(each.where); });
-    std::stable_sort(found.begin(), found.end(),
-                     [](const letter& a, const letter& b) { return a.timestamp < b.timestamp; });
+    std::sort(found.begin(), found.end(), [](const letter& a, const letter& b) {
+        return std::tie(a.timestamp, a.where) < std::tie(b.timestamp, b.where);
+    });
     return found;
 }
 
