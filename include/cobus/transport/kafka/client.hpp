@@ -125,11 +125,8 @@ private:
     /// has left its group, stays.
     [[nodiscard]] static auto dies_when_destroyed(rd_kafka_t* handle) noexcept -> bool {
         constexpr int mended = 0x020300ff;
-        if (rd_kafka_version() >= mended || rd_kafka_type(handle) != RD_KAFKA_CONSUMER) {
-            return false;
-        }
-        const char* const protocol = rd_kafka_rebalance_protocol(handle);
-        return protocol != nullptr && std::string_view(protocol) == "COOPERATIVE";
+        return rd_kafka_version() < mended && rd_kafka_type(handle) == RD_KAFKA_CONSUMER &&
+               is_cooperative(handle);
     }
     static void keep_for_ever(const std::shared_ptr<observers>& seen) {
         static std::mutex guard;

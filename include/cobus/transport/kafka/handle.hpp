@@ -4,6 +4,7 @@
 
 #include <array>
 #include <memory>
+#include <string_view>
 
 namespace cobus::detail::kafka {
 
@@ -40,6 +41,12 @@ using admin_options_ptr =
                                                   reason.size());
     }
     return made;
+}
+
+/// Whether a consumer's group rebalances step by step. False, too, when it is no member any more.
+[[nodiscard]] inline auto is_cooperative(rd_kafka_t* consumer) noexcept -> bool {
+    const char* const protocol = rd_kafka_rebalance_protocol(consumer);
+    return protocol != nullptr && std::string_view(protocol) == "COOPERATIVE";
 }
 
 } // namespace cobus::detail::kafka

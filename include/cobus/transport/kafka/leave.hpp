@@ -7,7 +7,6 @@
 
 #include <chrono>
 #include <memory>
-#include <string_view>
 #include <utility>
 
 namespace cobus::detail::kafka {
@@ -35,8 +34,7 @@ void serve_until(rd_kafka_queue_t* queue, std::chrono::steady_clock::time_point 
         (list != nullptr && list->cnt > 0)) {
         return false;
     }
-    const char* const protocol = rd_kafka_rebalance_protocol(consumer);
-    if (protocol != nullptr && std::string_view(protocol) == "COOPERATIVE") {
+    if (is_cooperative(consumer)) {
         const partition_list_ptr nothing(rd_kafka_topic_partition_list_new(0));
         const error_ptr refused(rd_kafka_incremental_assign(consumer, nothing.get()));
     } else {

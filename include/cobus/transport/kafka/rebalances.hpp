@@ -15,7 +15,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -234,9 +233,7 @@ private:
             return RD_KAFKA_RESP_ERR_NO_ERROR;
         }
         rd_kafka_t* client = client_->get();
-        const char* protocol =
-            rd_kafka_rebalance_protocol(client); // null when not a member any more
-        if (protocol == nullptr || std::string_view(protocol) != "COOPERATIVE") {
+        if (!is_cooperative(client)) {
             return rd_kafka_assign(client, assign ? list : nullptr);
         }
         const error_ptr refused(assign ? rd_kafka_incremental_assign(client, list)
