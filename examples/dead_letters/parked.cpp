@@ -2,9 +2,12 @@
 
 #include <cobus/codec/base64.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <cerrno>
-#include <charconv>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <fstream>
 #include <optional>
 #include <stdexcept>
@@ -14,54 +17,35 @@
 namespace dead_letters {
 namespace {
 
-/// Reads what cobus writes, which is JSON of one form: no white space, one order, no escapes.
-class scanner {
-public:
-    explicit scanner(std::string_view line) : rest_(line) {}
+using nlohmann::json;
 
-    [[nodiscard]] auto take(std::string_view text) -> bool {
-        const bool there = rest_.starts_with(text);
-        rest_.remove_prefix(there ? text.size() : 0);
-        return there;
+/// Throws `std::invalid_argument` when it is not base64.
+[[nodiscard]] auto read_text(const json& from) -> std::string {
+    std::string bytes;
+    if (!cobus::detail::read_base64(from.get_ref<const std::string&>(), bytes)) {
+        throw std::invalid_argument("not base64");
     }
-    [[nodiscard]] auto text(std::string& into) -> bool {
-        const std::size_t end = rest_.starts_with('"') ? rest_.find('"', 1) : rest_.npos;
-        if (end == rest_.npos || !cobus::detail::read_base64(rest_.substr(1, end - 1), into)) {
-            return false;
+    return bytes;
+}
+[[nodiscard]] auto read_text_or_null(const json& from) -> std::optional<std::string> {
+    return from.is_null() ? std::nullopt : std::optional(read_text(from));
+}
+[[nodiscard]] auto read_integer(const json& from) -> std::int64_t {
+    if (!from.is_number_integer() ||
+        (from.is_number_unsigned() && !std::in_range<std::int64_t>(from.get<std::uint64_t>()))) {
+        throw std::invalid_argument("not an integer");
+    }
+    return from.get<std::int64_t>();
+}
+void read_headers(const json& from, cobus::headers& into) {
+    for (const json& each : from.get_ref<const json::array_t&>()) {
+        if (each.get_ref<const json::array_t&>().size() != 2) {
+            throw std::invalid_argument("not a name and a value");
         }
-        rest_.remove_prefix(end + 1);
-        return true;
-    }
-    [[nodiscard]] auto text_or_null(std::optional<std::string>& into) -> bool {
-        return take("null") || text(into.emplace());
-    }
-    [[nodiscard]] auto number(std::int64_t& into) -> bool {
-        const char* const begin = rest_.data();
-        const auto [end, failed] = std::from_chars(begin, begin + rest_.size(), into);
-        rest_.remove_prefix(static_cast<std::size_t>(end - begin));
-        return failed == std::errc();
-    }
-    [[nodiscard]] auto over() const -> bool { return rest_.empty(); }
-
-private:
-    std::string_view rest_;
-};
-
-[[nodiscard]] auto read_headers(scanner& from, cobus::headers& into) -> bool {
-    if (!from.take(R"(,"headers":[)")) {
-        return false;
-    }
-    while (!from.take("]")) {
-        std::string name;
-        std::optional<std::string> value;
-        (void)from.take(",");
-        if (!from.take("[") || !from.text(name) || !from.take(",") || !from.text_or_null(value) ||
-            !from.take("]")) {
-            return false;
-        }
+        const std::string name = read_text(each.at(0));
+        const std::optional<std::string> value = read_text_or_null(each.at(1));
         value ? into.add(name, *value) : into.add_null(name);
     }
-    return true;
 }
 
 /// The envelope, in the form that the letter would have had in its topic.
@@ -78,20 +62,24 @@ void add_attributes(const std::string& id, const std::string& type, const std::s
 
 } // namespace
 
-auto read_parked_line(std::string_view line, letter& into) -> bool {
-    scanner from(line);
-    std::string id;
-    std::string type;
-    std::string source;
-    if (!from.take(R"({"topic":)") || !from.text(into.where.topic) || !from.take(R"(,"id":)") ||
-        !from.text(id) || !from.take(R"(,"type":)") || !from.text(type) ||
-        !from.take(R"(,"source":)") || !from.text(source) || !from.take(R"(,"time":)") ||
-        !from.number(into.timestamp) || !from.take(R"(,"key":)") || !from.text_or_null(into.key) ||
-        !from.take(R"(,"payload":)") || !from.text_or_null(into.payload)) {
+auto read_parked_line(std::string_view line, letter& into) -> bool try {
+    if (line.find('\0') != line.npos) { // the parser would take it for the end
         return false;
     }
-    add_attributes(id, type, source, into.headers);
-    return read_headers(from, into.headers) && from.take("}") && from.over();
+    const json all = json::parse(line);
+    into.where.topic = read_text(all.at("topic"));
+    into.timestamp = read_integer(all.at("time"));
+    into.key = read_text_or_null(all.at("key"));
+    into.payload = read_text_or_null(all.at("payload"));
+    add_attributes(read_text(all.at("id")), read_text(all.at("type")), read_text(all.at("source")),
+                   into.headers);
+    read_headers(all.at("headers"), into.headers);
+    constexpr std::size_t members = 8;
+    return all.size() == members;
+} catch (const json::exception&) {
+    return false;
+} catch (const std::invalid_argument&) {
+    return false;
 }
 
 auto read_parked(const std::string& name) -> parked_file {
@@ -131,10 +119,7 @@ auto make_letter(const letter& from) -> cobus::message {
         made.payload(*from.payload);
     }
     made.time(cobus::time_point(std::chrono::milliseconds(from.timestamp)));
-    for (const cobus::header& each : from.headers) {
-        each.value ? made.headers().add(each.name, *each.value)
-                   : made.headers().add_null(each.name);
-    }
+    made.headers() = from.headers;
     return made;
 }
 
