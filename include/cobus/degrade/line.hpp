@@ -106,6 +106,7 @@ public:
     void sending(bool now) noexcept { sending_ = now; }
 
     [[nodiscard]] auto when_away() const noexcept -> policy { return when_away_; }
+
     // Kafka, or its part, was away, and its client may hear late of what it had meanwhile.
 
     /// It is heard of again: whatever was published before is to be answered in time all the same.

@@ -14,6 +14,7 @@
 #include <deque>
 #include <exception>
 #include <functional>
+#include <future>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -255,12 +256,6 @@ private:
         }
     };
 
-    struct closing {
-        std::mutex guard;
-        std::condition_variable changed;
-        bool over = false;
-    };
-
     [[nodiscard]] static auto of_one_row(std::error_code ec) noexcept -> bool {
         return ec == errc::too_large || ec == errc::not_encodable;
     }
@@ -300,17 +295,17 @@ private:
     }
     /// Where it blocks nobody, and waits for that until then.
     void close(clock::time_point until) noexcept try {
-        const auto closed = std::make_shared<closing>();
+        const auto closed = std::make_shared<std::promise<void>>();
+        const std::future<void> over = closed->get_future();
         const bool handed = detail::helper::run(
             detail::helps::file, [with = std::exchange(shared_, nullptr), closed]() mutable {
                 with = nullptr;
-                const std::lock_guard lock(closed->guard);
-                closed->over = true;
-                closed->changed.notify_all();
+                closed->set_value();
             });
         writing_ = nullptr;
-        std::unique_lock lock(closed->guard);
-        (void)(handed && closed->changed.wait_until(lock, until, [&] { return closed->over; }));
+        if (handed) {
+            (void)over.wait_until(until);
+        }
     } catch (...) { // no memory: here
     }
 
