@@ -83,19 +83,8 @@ auto coordinator_of(std::string_view group) -> int {
 }
 
 void set_in_sync(const std::string& topic, int replicas) {
-    const plain_client client(RD_KAFKA_PRODUCER, cluster().brokers());
-    const std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(
-        rd_kafka_queue_new(client.native()), rd_kafka_queue_destroy);
-    rd_kafka_ConfigResource_t* wanted =
-        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
-    rd_kafka_ConfigResource_set_config(wanted, "min.insync.replicas",
-                                       std::to_string(replicas).c_str());
-    rd_kafka_AlterConfigs(client.native(), &wanted, 1, nullptr, queue.get());
-    rd_kafka_ConfigResource_destroy(wanted);
-    const std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(
-        rd_kafka_queue_poll(queue.get(), 60'000), rd_kafka_event_destroy);
-    cobus::test::plain_check(
-        event ? rd_kafka_event_error(event.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT, "configuration");
+    cobus::test::plain_configure_topic(cluster().brokers(), topic,
+                                       {{"min.insync.replicas", std::to_string(replicas)}});
 }
 
 /// The same cluster for all cases, whatever a case did to it.

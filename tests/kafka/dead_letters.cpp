@@ -13,7 +13,6 @@
 
 #include <chrono>
 #include <functional>
-#include <memory>
 #include <string>
 #include <sys/wait.h>
 #include <utility>
@@ -118,25 +117,6 @@ struct service {
 
 constexpr const char* oldest_message = "message.timestamp.before.max.ms";
 
-/// Of a topic that is there.
-void accept_old_messages(const std::string& topic) {
-    const cobus::test::plain_client client(RD_KAFKA_PRODUCER, kafka_brokers());
-    const std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(
-        rd_kafka_queue_new(client.native()), rd_kafka_queue_destroy);
-    rd_kafka_ConfigResource_t* wanted =
-        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
-    rd_kafka_ConfigResource_set_config(wanted, oldest_message, "3600000");
-    rd_kafka_AlterConfigs(client.native(), &wanted, 1, nullptr, queue.get());
-    rd_kafka_ConfigResource_destroy(wanted);
-    const std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(
-        rd_kafka_queue_poll(queue.get(), 60'000), rd_kafka_event_destroy);
-    REQUIRE(event);
-    std::size_t count = 0;
-    const rd_kafka_ConfigResource_t** const results = rd_kafka_AlterConfigs_result_resources(
-        rd_kafka_event_AlterConfigs_result(event.get()), &count);
-    REQUIRE(rd_kafka_ConfigResource_error(results[0]) == RD_KAFKA_RESP_ERR_NO_ERROR);
-}
-
 [[nodiscard]] auto has(const std::string& text, const std::string& part) -> bool {
     return text.find(part) != std::string::npos;
 }
@@ -208,7 +188,7 @@ TEST_CASE("letters that were parked in a file are sent to their topic once, and 
     orders.fail({{"o-1", 1, ""}, {"o-1", 2, ""}, {"o-2", 3, "späte Zahlung"}}, file);
     CHECK(has(program({"count", orders.topic}), dead + ": 0\n"));
 
-    accept_old_messages(dead);
+    cobus::test::plain_configure_topic(kafka_brokers(), dead, {{oldest_message, "3600000"}});
     CHECK(has(program({"unpark", file, "--dry-run"}), "3 would be sent, 0 were there, 0 stay"));
     CHECK(has(program({"unpark", file}), "3 sent, 0 were there, 0 stay"));
     CHECK(has(program({"unpark", file}), "0 sent, 3 were there, 0 stay"));

@@ -3,7 +3,6 @@
 #include "plain_client.hpp"
 
 #include <cstddef>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,8 +19,7 @@ struct plain_right {
 /// Grants them all and returns when the broker has them.
 inline void plain_grant(const std::string& brokers, const std::vector<plain_right>& rights) {
     const plain_client client(RD_KAFKA_PRODUCER, brokers);
-    const std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(
-        rd_kafka_queue_new(client.native()), rd_kafka_queue_destroy);
+    const auto queue = plain_detail::answers_of(client);
     std::vector<rd_kafka_AclBinding_t*> all;
     char reason[256] = "";
     for (const plain_right& each : rights)
@@ -31,12 +29,10 @@ inline void plain_grant(const std::string& brokers, const std::vector<plain_righ
                                     RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, reason, sizeof reason));
     rd_kafka_CreateAcls(client.native(), all.data(), all.size(), nullptr, queue.get());
     rd_kafka_AclBinding_destroy_array(all.data(), all.size());
-    const std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(
-        rd_kafka_queue_poll(queue.get(), 60'000), rd_kafka_event_destroy);
-    plain_check(event ? rd_kafka_event_error(event.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT, "rights");
+    const auto answer = plain_detail::answer_on(queue.get(), "rights");
     std::size_t count = 0;
     const rd_kafka_acl_result_t** results =
-        rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(event.get()), &count);
+        rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(answer.get()), &count);
     for (std::size_t i = 0; i < count; ++i)
         if (const rd_kafka_error_t* error = rd_kafka_acl_result_error(results[i]))
             throw std::runtime_error(std::string("rights: ") + rd_kafka_error_string(error));

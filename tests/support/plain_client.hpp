@@ -114,6 +114,20 @@ inline void enqueue(rd_kafka_t* client, const std::string& topic, const plain_me
     return message;
 }
 
+/// Where an admin request of that client is answered.
+[[nodiscard]] inline auto answers_of(const plain_client& client) {
+    return std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)>(
+        rd_kafka_queue_new(client.native()), rd_kafka_queue_destroy);
+}
+
+/// Waits for the answer; throws when there is none, or it is a failure as a whole.
+[[nodiscard]] inline auto answer_on(rd_kafka_queue_t* queue, const char* what) {
+    std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> answer(
+        rd_kafka_queue_poll(queue, 60'000), rd_kafka_event_destroy);
+    plain_check(answer ? rd_kafka_event_error(answer.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT, what);
+    return answer;
+}
+
 } // namespace plain_detail
 
 /// Writes all and returns when Kafka has acknowledged each; throws when it does not.
@@ -139,37 +153,48 @@ inline void plain_produce(const std::string& brokers, const std::string& topic,
 inline void plain_create_topic(const std::string& brokers, const std::string& topic, int partitions,
                                int replicas = 1, const plain_properties& properties = {}) {
     const plain_client client(RD_KAFKA_PRODUCER, brokers);
-    const std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(
-        rd_kafka_queue_new(client.native()), rd_kafka_queue_destroy);
+    const auto queue = plain_detail::answers_of(client);
     rd_kafka_NewTopic_t* wanted =
         rd_kafka_NewTopic_new(topic.c_str(), partitions, replicas, nullptr, 0);
     for (const auto& [name, value] : properties)
         rd_kafka_NewTopic_set_config(wanted, name.c_str(), value.c_str());
     rd_kafka_CreateTopics(client.native(), &wanted, 1, nullptr, queue.get());
     rd_kafka_NewTopic_destroy(wanted);
-    const std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(
-        rd_kafka_queue_poll(queue.get(), 60'000), rd_kafka_event_destroy);
-    plain_check(event ? rd_kafka_event_error(event.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT, "topic");
+    const auto answer = plain_detail::answer_on(queue.get(), "topic");
     std::size_t count = 0;
     const rd_kafka_topic_result_t** results = rd_kafka_CreateTopics_result_topics(
-        rd_kafka_event_CreateTopics_result(event.get()), &count);
+        rd_kafka_event_CreateTopics_result(answer.get()), &count);
     plain_check(rd_kafka_topic_result_error(results[0]), "topic");
+}
+
+/// Gives a topic that is there these properties, and all others their defaults.
+inline void plain_configure_topic(const std::string& brokers, const std::string& topic,
+                                  const plain_properties& properties) {
+    const plain_client client(RD_KAFKA_PRODUCER, brokers);
+    const auto queue = plain_detail::answers_of(client);
+    rd_kafka_ConfigResource_t* wanted =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
+    for (const auto& [name, value] : properties)
+        rd_kafka_ConfigResource_set_config(wanted, name.c_str(), value.c_str());
+    rd_kafka_AlterConfigs(client.native(), &wanted, 1, nullptr, queue.get());
+    rd_kafka_ConfigResource_destroy(wanted);
+    const auto answer = plain_detail::answer_on(queue.get(), "configuration");
+    std::size_t count = 0;
+    const rd_kafka_ConfigResource_t** const results = rd_kafka_AlterConfigs_result_resources(
+        rd_kafka_event_AlterConfigs_result(answer.get()), &count);
+    plain_check(rd_kafka_ConfigResource_error(results[0]), "configuration");
 }
 
 /// Gives the topic more partitions.
 inline void plain_add_partitions(const std::string& brokers, const std::string& topic, int total) {
     const plain_client client(RD_KAFKA_PRODUCER, brokers);
-    const std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(
-        rd_kafka_queue_new(client.native()), rd_kafka_queue_destroy);
+    const auto queue = plain_detail::answers_of(client);
     char reason[256] = "";
     rd_kafka_NewPartitions_t* wanted = rd_kafka_NewPartitions_new(
         topic.c_str(), static_cast<std::size_t>(total), reason, sizeof reason);
     rd_kafka_CreatePartitions(client.native(), &wanted, 1, nullptr, queue.get());
     rd_kafka_NewPartitions_destroy(wanted);
-    const std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(
-        rd_kafka_queue_poll(queue.get(), 60'000), rd_kafka_event_destroy);
-    plain_check(event ? rd_kafka_event_error(event.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT,
-                "partitions");
+    (void)plain_detail::answer_on(queue.get(), "partitions");
 }
 
 /// Leaves offsets in the first partition that belong to no message: those of an aborted
