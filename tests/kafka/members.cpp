@@ -51,6 +51,15 @@ auto number_in(std::string_view text) -> std::int64_t {
     return number;
 }
 
+auto settings_of(const std::string& group) -> cobus::settings {
+    cobus::settings how = cobus::test::quiet();
+    how.kafka(true)
+        .brokers(kafka_brokers())
+        .group_id(group)
+        .property("heartbeat.interval.ms", "200");
+    return how;
+}
+
 /// One run of a handler, as it lies in the file.
 struct run_note {
     std::int64_t member = 0; ///< a new number each time that one joins
@@ -220,13 +229,7 @@ private:
     };
 
     [[nodiscard]] auto settings() const -> cobus::settings {
-        cobus::settings how = cobus::test::quiet();
-        how.kafka(true)
-            .brokers(kafka_brokers())
-            .group_id(topic_)
-            .property("partition.assignment.strategy", strategy_)
-            .property("heartbeat.interval.ms", "200");
-        return how;
+        return settings_of(topic_).property("partition.assignment.strategy", strategy_);
     }
     [[nodiscard]] auto join(member& which) -> net::awaitable<void> {
         which.bus = std::make_unique<cobus::bus>(context_->get_executor(), settings(),
@@ -282,8 +285,8 @@ public:
     /// How long that stop took.
     [[nodiscard]] auto run(std::chrono::milliseconds before) -> net::awaitable<steady::duration> {
         for (std::size_t i = 0; i < buses_.size(); ++i) {
-            buses_.at(i) = std::make_unique<cobus::bus>(context_->get_executor(), settings(),
-                                                        cobus::over(cobus::kafka()));
+            buses_.at(i) = std::make_unique<cobus::bus>(
+                context_->get_executor(), settings_of(topic_), cobus::over(cobus::kafka()));
             readers_.at(i) = buses_.at(i)->on_any(cobus::handler("count"), {topic_},
                                                   [this](const cobus::message&) { ++handled_; });
             co_await buses_.at(i)->start();
@@ -306,15 +309,6 @@ public:
     }
 
 private:
-    [[nodiscard]] auto settings() const -> cobus::settings {
-        cobus::settings how = cobus::test::quiet();
-        how.kafka(true)
-            .brokers(kafka_brokers())
-            .group_id(topic_)
-            .property("heartbeat.interval.ms", "200");
-        return how;
-    }
-
     net::io_context* context_;
     std::string topic_;
     std::array<std::unique_ptr<cobus::bus>, 3> buses_;
