@@ -1,10 +1,10 @@
 #include "free_ports.hpp"
 #include "mock_cluster.hpp"
+#include "order_event.hpp"
 #include "quiet.hpp"
 #include "run.hpp"
 #include "temporary_folder.hpp"
 
-#include <cobus/json.hpp>
 #include <cobus/kafka.hpp>
 #include <cobus/sqlite.hpp>
 
@@ -31,23 +31,7 @@ namespace spool_restart {
 
 namespace net = cobus::net;
 
-struct order {
-    std::string key;
-    int number = 0;
-};
-
-} // namespace spool_restart
-
-template <> struct cobus::contract<spool_restart::order> {
-    using event = spool_restart::order;
-    static constexpr std::string_view type = "order", topic = "orders";
-    static constexpr auto key = &event::key;
-    static constexpr auto fields =
-        cobus::fields(field("key", &event::key), field("number", &event::number));
-    using codec = cobus::json_codec;
-};
-
-namespace spool_restart {
+using cobus::test::order;
 
 auto settings_of(const std::string& brokers, const std::string& spool) -> cobus::settings {
     cobus::settings how = cobus::test::quiet();

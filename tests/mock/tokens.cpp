@@ -1,8 +1,8 @@
 #include "every_token.hpp"
 #include "mock_cluster.hpp"
+#include "order_event.hpp"
 #include "quiet.hpp"
 
-#include <cobus/json.hpp>
 #include <cobus/kafka.hpp>
 
 #include <atomic>
@@ -14,24 +14,7 @@
 
 namespace tokens_over_kafka {
 
-struct order {
-    std::string key;
-    int number = 0;
-};
-
-} // namespace tokens_over_kafka
-
-template <> struct cobus::contract<tokens_over_kafka::order> {
-    using event = tokens_over_kafka::order;
-    static constexpr std::string_view type = "order", topic = "orders";
-    static constexpr auto key = &event::key;
-    static constexpr auto fields =
-        cobus::fields(field("key", &event::key), field("number", &event::number));
-    using codec = cobus::json_codec;
-};
-
-namespace tokens_over_kafka {
-
+using cobus::test::order;
 using tokens = cobus::test::every_token<order>;
 
 auto over(const cobus::test::mock_cluster& cluster) -> cobus::settings {

@@ -9,9 +9,9 @@
 // expects: [with Args = {within_by_token}]
 // expects: [with Args = {std::array<in_a_range, 1>}]
 // compiler: GNU 12
-#include <cobus/cobus.hpp>
+#include "as_tuple.hpp"
 
-#include <asio/experimental/as_tuple.hpp>
+#include <cobus/cobus.hpp>
 
 #include <array>
 #include <string>
@@ -80,7 +80,7 @@ cobus::net::awaitable<void> wrong(cobus::bus& bus, const cobus::context& here) {
     co_await bus.call(called_by_token{"hello"}, token);
     co_await bus.publish(said_with{"hello"}, said);
     co_await bus.publish(published_by_token{"hello"}, token);
-    co_await bus.publish(in_a_tuple{"hello"}, asio::experimental::as_tuple(token));
+    co_await bus.publish(in_a_tuple{"hello"}, cobus::test::as_tuple(token));
     co_await bus.publish_all(std::array<in_a_range, 1>{in_a_range{"hello"}});
     co_await here.publish(published{"hello"});
     co_await here.publish(said_within{"hello"}, said);
