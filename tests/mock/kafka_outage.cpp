@@ -148,6 +148,7 @@ TEST_CASE(
 
 TEST_CASE("with `wait` a topic that was made for its reader is waited for as long as others") {
     mock_cluster cluster;
+    cluster.create_topic("other", 1); // to make it may take as long as an event has
     transport_options options = quick_kafka(cluster.brokers());
     options.delivery_timeout = 1s; // of what does not wait
     transport_driver bus(kafka(), options);
