@@ -52,6 +52,10 @@ public:
             rd_kafka_destroy(client_);
             throw std::runtime_error("librdkafka made no mock cluster");
         }
+#if RD_KAFKA_VERSION >= 0x020800ff
+        // An older one waits for three seconds, whatever is asked.
+        rd_kafka_mock_group_initial_rebalance_delay_ms(cluster_, 200);
+#endif
     }
 
     mock_cluster(const mock_cluster&) = delete;
