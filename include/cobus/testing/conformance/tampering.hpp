@@ -155,9 +155,13 @@ public:
         }
         inner_->commit(positions, epoch, done);
     }
+    void handled(const topic_partition& where, std::int64_t below) noexcept override {
+        inner_->handled(where, below);
+    }
     void settled(std::uint32_t epoch) noexcept override { inner_->settled(epoch); }
     void update(const interest& wanted) noexcept override { inner_->update(wanted); }
     void drain() noexcept override { inner_->drain(); }
+    [[nodiscard]] auto receives() const noexcept -> bool override { return inner_->receives(); }
     void close(operation& done) noexcept override { inner_->close(done); }
     void abandon() noexcept override { inner_->abandon(); }
 

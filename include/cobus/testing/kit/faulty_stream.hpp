@@ -109,6 +109,7 @@ public:
     void settled(std::uint32_t epoch) noexcept override { inner_->settled(epoch); }
     void update(const interest& wanted) noexcept override { inner_->update(wanted); }
     void drain() noexcept override { inner_->drain(); }
+    [[nodiscard]] auto receives() const noexcept -> bool override { return inner_->receives(); }
     void close(operation& done) noexcept override {
         drop_all();
         inner_->close(done);
