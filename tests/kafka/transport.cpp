@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <future>
@@ -115,6 +116,33 @@ TEST_CASE("a topic is made with the partitions asked for") {
         CHECK(in.until([&] { return in.assigned.size() == 3; }));
         CHECK(in.close());
     }
+    CHECK_FALSE(bus.stop());
+}
+
+TEST_CASE("companions that are missing are made by one request for all of them") {
+    std::atomic<int> requests{0};
+    transport_options options = options_here();
+    options.partitions = 2;
+    options.properties["debug"] = "admin"; // librdkafka says which requests it begins
+    options.log = [&](log_level, std::string_view text) {
+        if (text.find("CREATETOPICS worker called in state initializing") != text.npos) {
+            ++requests;
+        }
+    };
+    const std::string topic = unique("followed");
+    plain_create_topic(kafka_brokers(), topic, 2, 1, {});
+    std::vector<companion> followers;
+    for (int i = 0; i < 14; ++i) {
+        followers.push_back(
+            {detail::intern(topic), detail::intern(topic + ".retry." + std::to_string(i))});
+    }
+    transport_driver bus(kafka(), options);
+    REQUIRE_FALSE(bus.start());
+    stream_driver in(bus.get(), {topic}, unique("group"), followers);
+    constexpr int of_the_topic = 1; // which the transport wants to be there
+    CHECK(in.until([&] { return in.assigned.size() == 2 * (1 + followers.size()); }));
+    CHECK(requests.load() == of_the_topic + 1);
+    CHECK(in.close());
     CHECK_FALSE(bus.stop());
 }
 

@@ -8,6 +8,7 @@
 #include "handle.hpp"
 #include "topic_requests.hpp"
 
+#include <array>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -43,7 +44,7 @@ public:
     void want(const std::string* topic) {
         const std::lock_guard lock(guard_);
         if (wanted_.try_emplace(*topic, true).second) {
-            request(topic->c_str());
+            request(*topic);
         }
     }
     /// The cluster answers again: what could not be asked for is asked again.
@@ -51,7 +52,7 @@ public:
         const std::lock_guard lock(guard_);
         for (auto& [topic, asked] : wanted_) {
             if (!std::exchange(asked, true)) {
-                request(topic.c_str());
+                request(topic);
             }
         }
     }
@@ -78,9 +79,9 @@ public:
 private:
     static constexpr int answer_limit = 1500; // ms
 
-    void request(const char* topic) {
-        (void)request_topic(client_->get(), topic, static_cast<int>(partitions_), answer_limit,
-                            results_);
+    void request(const std::string& topic) {
+        const std::array one{new_topic{&topic, static_cast<int>(partitions_)}};
+        (void)request_topics(client_->get(), one, answer_limit, results_);
     }
     void one(const char* topic, rd_kafka_resp_err_t code, const char* reason) {
         {
@@ -133,8 +134,9 @@ private:
                 if (alive.expired()) { // others wait for the thread
                     return;
                 }
-                constexpr int limit = 3000; // ms
-                make_topic_by_asking(conf_ptr(rd_kafka_conf_dup(conf.get())), topic, limit);
+                constexpr int limit = 3000;                 // ms
+                const std::array one{new_topic{&topic, 0}}; // as many partitions as it likes
+                make_topics_by_asking(conf_ptr(rd_kafka_conf_dup(conf.get())), one, limit);
             });
         learn();
     }

@@ -25,25 +25,32 @@ public:
     /// Adds to an assignment the companions of its partitions, as far as there are any. False: the
     /// cluster could not tell yet, and this is to be called again. May throw `std::bad_alloc`.
     [[nodiscard]] auto add_to(rd_kafka_topic_partition_list_t& list, client& of) -> bool {
-        for (; !wanted_.empty(); wanted_.pop_back()) {
-            const companion& next = wanted_.back();
-            const std::vector<int> numbers = numbers_of(*next.of, list);
-            if (numbers.empty()) {
-                continue;
-            }
-            const presence found = look_for(next, of);
+        std::vector<new_topic> missing;
+        asked_ = nullptr;
+        for (auto next = wanted_.begin(); next != wanted_.end();) {
+            const std::vector<int> numbers = numbers_of(*next->of, list);
+            const presence found = numbers.empty() ? presence::none : look_for(*next, of);
             if (found == presence::unknown) {
                 return false;
             }
+            if (found == presence::to_come) {
+                missing.push_back({next->topic, needed_.partitions});
+                ++next;
+                continue;
+            }
             if (found == presence::here) {
-                added_.push_back(next.topic);
+                added_.push_back(next->topic);
                 for (const int number : numbers) {
-                    rd_kafka_topic_partition_list_add(&list, next.topic->c_str(), number);
+                    rd_kafka_topic_partition_list_add(&list, next->topic->c_str(), number);
                 }
             }
-            create_by_ = {};
+            next = wanted_.erase(next);
         }
-        return true;
+        if (!missing.empty() && create_by_ == clock::time_point()) {
+            create_by_ = clock::now() + longest_creation;
+            create(missing, of);
+        }
+        return missing.empty();
     }
     /// Whether it was added.
     [[nodiscard]] auto contains(const char* topic) const noexcept -> bool {
@@ -52,7 +59,7 @@ public:
 
 private:
     using clock = std::chrono::steady_clock;
-    enum class presence : unsigned char { here, missing, unknown };
+    enum class presence : unsigned char { here, none, to_come, unknown };
     static constexpr int limit_ms = 1000; ///< of one request; others wait for the thread
     static constexpr std::chrono::seconds longest_creation{10};
 
@@ -68,26 +75,23 @@ private:
         return numbers;
     }
     [[nodiscard]] auto look_for(const companion& which, client& of) -> presence {
-        const topic_answer needed = ask_for_topic(of.get(), which.of->c_str(), limit_ms);
+        if (asked_ != which.of) {
+            needed_ = ask_for_topic(of.get(), which.of->c_str(), limit_ms);
+            asked_ = which.of;
+        }
         const topic_answer found = ask_for_topic(of.get(), which.topic->c_str(), limit_ms);
-        if (passes(needed.code) || passes(found.code)) {
+        if (passes(needed_.code) || passes(found.code)) {
             return presence::unknown;
         }
-        if (needed.partitions > 0 && found.partitions >= needed.partitions) {
+        if (needed_.partitions > 0 && found.partitions >= needed_.partitions) {
             return presence::here;
         }
-        if (found.partitions == 0 && needed.partitions > 0 && creates_) {
-            if (create_by_ == clock::time_point()) {
-                create_by_ = clock::now() + longest_creation;
-                create(*which.topic, needed.partitions, of);
-                return presence::unknown;
-            }
-            if (clock::now() < create_by_) {
-                return presence::unknown;
-            }
+        const bool in_time = create_by_ == clock::time_point() || clock::now() < create_by_;
+        if (found.partitions == 0 && needed_.partitions > 0 && creates_ && in_time) {
+            return presence::to_come;
         }
-        say_missing(which, needed, found, of.watch());
-        return presence::missing;
+        say_missing(which, needed_, found, of.watch());
+        return presence::none;
     }
     static void say_missing(const companion& which, const topic_answer& needed,
                             const topic_answer& found, cluster_watch& watch) {
@@ -101,9 +105,10 @@ private:
         watch.log(log_level::error,
                   line + ": until the next assignment, long retries become dead letters");
     }
-    static void create(const std::string& topic, int partitions, client& of) {
+    /// All at once: a cluster that does not answer, or refuses, costs its time limit.
+    static void create(const std::vector<new_topic>& missing, client& of) {
         const queue_ptr answers(rd_kafka_queue_new(of.get()));
-        if (!request_topic(of.get(), topic.c_str(), partitions, limit_ms, answers.get())) {
+        if (!request_topics(of.get(), missing, limit_ms, answers.get())) {
             return;
         }
         const event_ptr answer(rd_kafka_queue_poll(answers.get(), 2 * limit_ms));
@@ -112,14 +117,16 @@ private:
             rd_kafka_conf_set_events(asking.get(), 0);
             rd_kafka_conf_set_log_cb(asking.get(), nullptr);
             rd_kafka_conf_set(asking.get(), "allow.auto.create.topics", "true", nullptr, 0);
-            make_topic_by_asking(std::move(asking), topic, limit_ms);
+            make_topics_by_asking(std::move(asking), missing, limit_ms);
         }
     }
 
     std::vector<companion> wanted_;
     std::vector<const std::string*> added_;
     bool creates_;
-    clock::time_point create_by_{}; ///< of the last of those wanted
+    clock::time_point create_by_{}; ///< of all that are missing
+    const std::string* asked_ = nullptr;
+    topic_answer needed_; ///< the answer: companions of one topic follow each other
 };
 
 } // namespace cobus::detail::kafka

@@ -5,7 +5,9 @@
 #include <librdkafka/rdkafka.h>
 
 #include <array>
+#include <span>
 #include <string>
+#include <vector>
 
 namespace cobus::detail::kafka {
 
@@ -44,9 +46,17 @@ inline void ask_for_known_topics(rd_kafka_t* client, int limit_ms) noexcept {
     }
 }
 
+struct new_topic {
+    const std::string* name;
+    int partitions;
+};
+
 /// Asks by a client of its own, whose settings allow that topics are made: clusters that make none
 /// on request, as librdkafka's mock, may make them then. Blocks.
-inline void make_topic_by_asking(conf_ptr allowing, const std::string& topic, int limit_ms) {
+inline void make_topics_by_asking(conf_ptr allowing, std::span<const new_topic> topics,
+                                  int limit_ms) {
+    std::vector<topic_ptr> handles;
+    handles.reserve(topics.size());
     rd_kafka_conf_set(allowing.get(), "log_level", "0", nullptr, 0);
     rd_kafka_t* const asking = rd_kafka_new(RD_KAFKA_PRODUCER, allowing.get(), nullptr, 0);
     if (asking == nullptr) {
@@ -54,22 +64,32 @@ inline void make_topic_by_asking(conf_ptr allowing, const std::string& topic, in
     }
     // The client's now. NOLINTNEXTLINE(bugprone-unused-return-value)
     (void)allowing.release();
-    (void)ask_for_topic(asking, topic.c_str(), limit_ms);
+    for (const new_topic& each : topics) {
+        handles.emplace_back(rd_kafka_topic_new(asking, each.name->c_str(), nullptr));
+    }
+    ask_for_known_topics(asking, limit_ms);
+    handles.clear(); // before their client
     rd_kafka_destroy(asking);
 }
 
-/// Requests a topic; the answer comes to the queue. False: the cluster was not asked.
-inline auto request_topic(rd_kafka_t* client, const char* topic, int partitions, int limit_ms,
-                          rd_kafka_queue_t* answers) -> bool {
+/// Requests topics; the answer comes to the queue. False: the cluster was not asked.
+inline auto request_topics(rd_kafka_t* client, std::span<const new_topic> topics, int limit_ms,
+                           rd_kafka_queue_t* answers) -> bool {
     std::array<char, 512> reason{};
     constexpr int by_broker = -1; // replicas: the cluster's default
-    const new_topic_ptr made(
-        rd_kafka_NewTopic_new(topic, partitions, by_broker, reason.data(), reason.size()));
-    if (!made) {
+    std::vector<new_topic_ptr> made;
+    std::vector<rd_kafka_NewTopic_t*> all;
+    for (const new_topic& each : topics) {
+        made.emplace_back(rd_kafka_NewTopic_new(each.name->c_str(), each.partitions, by_broker,
+                                                reason.data(), reason.size()));
+        if (made.back()) {
+            all.push_back(made.back().get());
+        }
+    }
+    if (all.empty()) {
         return false;
     }
     const admin_options_ptr how = admin_options(client, RD_KAFKA_ADMIN_OP_CREATETOPICS, limit_ms);
-    std::array<rd_kafka_NewTopic_t*, 1> all{made.get()};
     rd_kafka_CreateTopics(client, all.data(), all.size(), how.get(), answers);
     return true;
 }
