@@ -251,3 +251,126 @@ TEST_CASE("a text that is seldom there is read as a text, and moved") {
     other.clear();
     CHECK(other == "");
 }
+
+// Answers that come before the transport is through with the node.
+
+namespace {
+
+auto kept_answer() -> early_answer {
+    early_answer made;
+    made.where.way(path::spool, false);
+    return made;
+}
+
+} // namespace
+
+TEST_CASE("who was answered early hears no end, and the node is another publish's after it") {
+    bench b;
+    publish_op& op = b.publish();
+    CHECK(op.answered(op, kept_answer()));
+    b.deliver();
+    REQUIRE(b.heard.size() == 1);
+    CHECK_FALSE(b.heard[0]);
+    CHECK(&b.publish() != &op); // the transport has it
+    op.ec = errc::timed_out;
+    b.carrier.complete(op);
+    b.deliver();
+    CHECK(b.heard.size() == 1);
+    publish_op& next = *b.all.make();
+    CHECK(&next == &op);
+    CHECK_FALSE(next.ec);
+    b.all.release(next);
+}
+
+TEST_CASE("who has not attached yet finds the early answer, whether the node ended or not") {
+    bench b;
+    publish_op& op = *b.all.make();
+    op.content = make_message();
+    REQUIRE(b.all.submit(op, true) == taken::pending);
+    CHECK(op.answered(op, kept_answer()));
+    bool ended_before = false;
+    SUBCASE("it has not") {}
+    SUBCASE("it has") {
+        ended_before = true;
+        b.carrier.complete(op);
+        b.deliver();
+    }
+    auto* who = erase_handler<std::error_code, receipt>(
+        [&b](std::error_code ec, const receipt& /*where*/) { b.heard.push_back(ec); }, b.executor);
+    REQUIRE_FALSE(b.all.attach(op, *who));
+    who->destroy();
+    receipt where;
+    CHECK_FALSE(b.all.collect(op, where));
+    CHECK(where.spooled());
+    if (!ended_before) {
+        publish_op& other = *b.all.make();
+        CHECK(&other != &op);
+        b.all.release(other);
+        b.carrier.complete(op);
+        b.deliver();
+    }
+    publish_op& next = *b.all.make();
+    CHECK(&next == &op); // it went back once, and last
+    b.all.release(next);
+    CHECK(b.heard.empty());
+}
+
+TEST_CASE("an early answer within a cancellation is heard, and nothing else") {
+    bench b;
+    publish_op& op = b.publish();
+    bool ends = false;
+    SUBCASE("and the node ends later") {}
+    SUBCASE("and the node ends within it, too") { ends = true; }
+    b.carrier.on_withdraw = [&] {
+        CHECK(op.answered(op, kept_answer()));
+        if (ends) {
+            b.carrier.complete(op);
+        }
+        b.deliver();
+        b.carrier.held.clear(); // not withdrawn
+    };
+    b.cancel(op, op.generation);
+    REQUIRE(b.heard.size() == 1);
+    CHECK_FALSE(b.heard[0]);
+    if (!ends) {
+        CHECK(&b.publish() != &op);
+        op.completed(op);
+        b.deliver();
+    }
+    CHECK(b.heard.size() == 1);
+    publish_op& next = *b.all.make();
+    CHECK(&next == &op);
+    CHECK(b.all.submit(next, true) == taken::pending);
+    b.carrier.complete(next);
+    b.deliver();
+    CHECK(b.all.has_ended(next)); // nothing of the cancellation is left in it
+    b.all.release(next);
+}
+
+TEST_CASE("an early answer that nobody waits for any more is nobody's") {
+    bench b;
+    publish_op& op = b.publish();
+    b.carrier.held.clear(); // the transport will not give it back
+    b.cancel(op, op.generation);
+    REQUIRE(b.heard.size() == 1);
+    CHECK(op.answered(op, kept_answer()));
+    b.deliver();
+    op.completed(op);
+    b.deliver();
+    CHECK(b.heard.size() == 1);
+}
+
+TEST_CASE("an early answer ends the watch for a deadline") {
+    constexpr auto never = (std::chrono::steady_clock::time_point::max)();
+    bench b;
+    publish_op& op = b.publish();
+    b.all.watch(op, op.generation, std::chrono::steady_clock::now() + std::chrono::hours(1));
+    CHECK(op.answered(op, kept_answer()));
+    CHECK(b.all.next_deadline() == never);
+    b.all.watch(op, op.generation, std::chrono::steady_clock::now() + std::chrono::hours(1));
+    CHECK(b.all.next_deadline() == never); // the submitter came late
+    b.deliver();
+    b.carrier.complete(op);
+    b.deliver();
+    CHECK(b.heard.size() == 1);
+}

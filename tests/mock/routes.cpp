@@ -52,22 +52,22 @@ struct three_brokers {
             cobus::with_fallback(cobus::kafka(), cobus::memory(), false), options);
         REQUIRE_FALSE(bus->start());
         for (std::int32_t i = 0; i < static_cast<std::int32_t>(partitions); ++i) {
-            CHECK_FALSE(publish(i).where.spooled());
+            CHECK_FALSE(publish(i).heard.where.spooled());
         }
     }
     /// Publishes and waits for the answer.
-    auto publish(std::int32_t partition) -> test_publish& {
-        test_publish& node = begin(partition);
+    auto publish(std::int32_t partition) -> answered_publish& {
+        answered_publish& node = begin(partition);
         REQUIRE(node.ended.reaches(1));
-        REQUIRE_FALSE(node.ec);
+        REQUIRE_FALSE(node.heard.ec);
         return node;
     }
-    auto begin(std::int32_t partition, policy how = policy::spool) -> test_publish& {
-        test_publish& node =
+    auto begin(std::int32_t partition, policy how = policy::spool) -> answered_publish& {
+        answered_publish& node =
             sent.emplace_back("orders", key_in(partition), std::to_string(sent.size()));
         node.when_away = how;
         if (bus->get().publish(node, true) == taken::done) {
-            node.ended.happened();
+            node.completed(node);
         }
         return node;
     }
@@ -88,7 +88,7 @@ struct three_brokers {
 
     mock_cluster cluster{3};
     log_lines lines;
-    std::deque<test_publish> sent;
+    std::deque<answered_publish> sent;
     std::unique_ptr<transport_driver> bus;
 };
 
@@ -96,10 +96,10 @@ TEST_CASE("a broker of three that answers no more closes the gates of its partit
     three_brokers scene;
     scene.cluster.set_round_trip(2, 8s);
     const auto before = steady::now();
-    test_publish& stuck = scene.begin(1);
+    answered_publish& stuck = scene.begin(1);
     std::size_t others = 0;
     while (stuck.ended.count() == 0 && steady::now() - before < 10s) {
-        CHECK_FALSE(scene.publish(others++ % 2 == 0 ? 0 : 2).where.spooled());
+        CHECK_FALSE(scene.publish(others++ % 2 == 0 ? 0 : 2).heard.where.spooled());
         (void)stuck.ended.reaches(1, 20ms);
     }
     const auto took = steady::now() - before;
@@ -107,7 +107,7 @@ TEST_CASE("a broker of three that answers no more closes the gates of its partit
                               << " ms, others meanwhile: " << others);
     CHECK(took >= 3s);
     CHECK(took < 5s); // 3.5 s, on a machine that has time
-    CHECK(stuck.where.spooled());
+    CHECK(stuck.heard.where.spooled());
     REQUIRE(scene.becomes(state::degraded));
     const cobus::health now = scene.bus->get().health();
     REQUIRE(now.routes.size() == 1);
@@ -117,14 +117,14 @@ TEST_CASE("a broker of three that answers no more closes the gates of its partit
     CHECK(scene.lines.count("a part is away (orders/1: ") == 1);
 
     const auto at = steady::now();
-    CHECK(scene.publish(1).where.spooled());
+    CHECK(scene.publish(1).heard.where.spooled());
     CHECK(steady::now() - at < 500ms);
-    CHECK_FALSE(scene.publish(0).where.spooled());
+    CHECK_FALSE(scene.publish(0).heard.where.spooled());
 
     scene.cluster.set_round_trip(2, 0ms);
     CHECK(scene.becomes(state::connected));
     CHECK(scene.bus->get().health().kept.messages == 0);
-    CHECK_FALSE(scene.publish(1).where.spooled());
+    CHECK_FALSE(scene.publish(1).heard.where.spooled());
     CHECK_FALSE(scene.bus->stop());
 }
 
@@ -132,33 +132,33 @@ TEST_CASE("a broker of three that answers no more keeps nobody waiting with deli
     three_brokers scene;
     scene.cluster.set_round_trip(2, 8s);
     const auto before = steady::now();
-    test_publish& delivered = scene.begin(1, policy::deliver);
-    test_publish& failed = scene.begin(1, policy::fail);
+    answered_publish& delivered = scene.begin(1, policy::deliver);
+    answered_publish& failed = scene.begin(1, policy::fail);
     std::size_t others = 0;
     while (delivered.ended.count() + failed.ended.count() < 2 && steady::now() - before < 12s) {
-        test_publish& other = scene.begin(others++ % 2 == 0 ? 0 : 2, policy::fail);
+        answered_publish& other = scene.begin(others++ % 2 == 0 ? 0 : 2, policy::fail);
         REQUIRE(other.ended.reaches(1));
-        CHECK_FALSE(other.ec);
+        CHECK_FALSE(other.heard.ec);
         (void)failed.ended.reaches(1, 20ms);
     }
     const auto took = steady::now() - before;
     CHECK(took >= 3s);
-    CHECK(took < 5s);                               // 3.5 s, on a machine that has time
-    CHECK(delivered.ec == cobus::errc::maybe_sent); // the client has them still
-    CHECK(failed.ec == cobus::errc::maybe_sent);
+    CHECK(took < 5s);                                     // 3.5 s, on a machine that has time
+    CHECK(delivered.heard.ec == cobus::errc::maybe_sent); // the client has them still
+    CHECK(failed.heard.ec == cobus::errc::maybe_sent);
     REQUIRE(scene.becomes(state::degraded));
 
     const auto at = steady::now();
-    test_publish& refused = scene.begin(1, policy::fail);
+    answered_publish& refused = scene.begin(1, policy::fail);
     REQUIRE(refused.ended.reaches(1));
-    CHECK(refused.ec == cobus::errc::unavailable);
-    test_publish& waiting = scene.begin(1, policy::wait);
+    CHECK(refused.heard.ec == cobus::errc::unavailable);
+    answered_publish& waiting = scene.begin(1, policy::wait);
     CHECK(steady::now() - at < 500ms);
     CHECK(waiting.ended.count() == 0);
 
     scene.cluster.set_round_trip(2, 0ms);
     REQUIRE(waiting.ended.reaches(1));
-    CHECK_FALSE(waiting.ec);
+    CHECK_FALSE(waiting.heard.ec);
     CHECK(scene.becomes(state::connected));
     CHECK(delivered.ended.count() == 1);
     CHECK(failed.ended.count() == 1);

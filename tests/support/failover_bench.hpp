@@ -19,7 +19,9 @@ namespace cobus::testing {
 /// A publish as a bus makes it, and what became of it.
 struct sent final : publish_node {
     std::string name;
-    int completions = 0;
+    int completions = 0; ///< times that its publisher was told
+    bool parted = false; ///< told while a transport still had it
+    early_answer heard;  ///< then
 
     sent(std::string_view topic, std::string_view key, std::string text, policy how)
         : name(std::move(text)) {
@@ -28,7 +30,24 @@ struct sent final : publish_node {
         content->key(key);
         content->payload(name);
         when_away = how;
-        completed = [](publish_node& node) noexcept { ++static_cast<sent&>(node).completions; };
+        completed = [](publish_node& node) noexcept {
+            auto& self = static_cast<sent&>(node);
+            if (!std::exchange(self.parted, false)) {
+                ++self.completions;
+                return;
+            }
+            self.ec = self.heard.ec; // not what became of the event later
+            self.where = self.heard.where;
+        };
+        answered = [](publish_node& node, early_answer&& what) noexcept {
+            auto& self = static_cast<sent&>(node);
+            self.parted = true;
+            ++self.completions;
+            self.heard = std::move(what);
+            self.ec = self.heard.ec;
+            self.where = self.heard.where;
+            return true;
+        };
     }
     /// Taken with `done`, or completed.
     [[nodiscard]] auto over() const noexcept -> bool { return completions > 0; }

@@ -111,6 +111,36 @@ struct test_publish : publish_node {
     event_count ended;
 };
 
+/// The same as a bus makes it: it hears an answer while the transport still has the node, which it
+/// must outlive.
+struct answered_publish final : test_publish {
+    answered_publish(std::string_view topic, std::string_view key, std::string payload)
+        : test_publish(topic, key, std::move(payload)) {
+        completed = [](publish_node& node) noexcept {
+            auto& self = static_cast<answered_publish&>(node);
+            if (!self.parted_) {
+                self.hear({std::move(self.where), self.ec});
+            }
+        };
+        answered = [](publish_node& node, early_answer&& what) noexcept {
+            auto& self = static_cast<answered_publish&>(node);
+            self.parted_ = true; // under the lock that its `completed` comes by
+            self.hear(std::move(what));
+            return true;
+        };
+    }
+    /// Once `ended` happened.
+    early_answer heard;
+
+private:
+    void hear(early_answer&& what) noexcept {
+        heard = std::move(what);
+        ended.happened();
+    }
+
+    bool parted_ = false;
+};
+
 /// What a bus is to a transport: starts it, publishes, stops it.
 class transport_driver {
 public:

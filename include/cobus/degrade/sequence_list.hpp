@@ -4,9 +4,16 @@
 
 namespace cobus::degrade {
 
+/// Where an item keeps what `sequence_list` needs: in itself.
+struct own_links {
+    template <class Item> [[nodiscard]] static auto of(Item& item) noexcept -> Item& {
+        return item;
+    }
+};
+
 /// Items in the order of their `sequence`, linked by their `before` and `behind`, without
-/// allocating.
-template <class Item> class sequence_list {
+/// allocating. `Links::of` says where those are.
+template <class Item, class Links = own_links> class sequence_list {
 public:
     [[nodiscard]] auto empty() const noexcept -> bool { return first_ == nullptr; }
     [[nodiscard]] auto front() const noexcept -> Item* { return first_; }
@@ -16,23 +23,24 @@ public:
     /// From the end: nearly all are the youngest.
     void insert(Item& item) noexcept {
         Item* before = last_;
-        while (before != nullptr && before->sequence > item.sequence) {
-            before = before->before;
+        while (before != nullptr && of(*before).sequence > of(item).sequence) {
+            before = of(*before).before;
         }
-        link(item, before, before != nullptr ? before->behind : first_);
+        link(item, before, before != nullptr ? of(*before).behind : first_);
     }
     /// From the start: for what comes back, which is older than nearly all that are here.
     void insert_old(Item& item) noexcept {
         Item* behind = first_;
-        while (behind != nullptr && behind->sequence < item.sequence) {
-            behind = behind->behind;
+        while (behind != nullptr && of(*behind).sequence < of(item).sequence) {
+            behind = of(*behind).behind;
         }
-        link(item, behind != nullptr ? behind->before : last_, behind);
+        link(item, behind != nullptr ? of(*behind).before : last_, behind);
     }
     void erase(Item& item) noexcept {
-        (item.before != nullptr ? item.before->behind : first_) = item.behind;
-        (item.behind != nullptr ? item.behind->before : last_) = item.before;
-        item.before = item.behind = nullptr;
+        auto& its = of(item);
+        (its.before != nullptr ? of(*its.before).behind : first_) = its.behind;
+        (its.behind != nullptr ? of(*its.behind).before : last_) = its.before;
+        its.before = its.behind = nullptr;
         --size_;
     }
     /// Takes all of another one.
@@ -40,19 +48,20 @@ public:
         Item* behind = first_;
         while (Item* const item = other.first_) {
             other.erase(*item);
-            while (behind != nullptr && behind->sequence < item->sequence) {
-                behind = behind->behind;
+            while (behind != nullptr && of(*behind).sequence < of(*item).sequence) {
+                behind = of(*behind).behind;
             }
-            link(*item, behind != nullptr ? behind->before : last_, behind);
+            link(*item, behind != nullptr ? of(*behind).before : last_, behind);
         }
     }
 
 private:
+    [[nodiscard]] static auto of(Item& item) noexcept -> auto& { return Links::of(item); }
     void link(Item& item, Item* before, Item* behind) noexcept {
-        item.before = before;
-        item.behind = behind;
-        (before != nullptr ? before->behind : first_) = &item;
-        (behind != nullptr ? behind->before : last_) = &item;
+        of(item).before = before;
+        of(item).behind = behind;
+        (before != nullptr ? of(*before).behind : first_) = &item;
+        (behind != nullptr ? of(*behind).before : last_) = &item;
         ++size_;
     }
 

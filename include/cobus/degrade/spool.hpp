@@ -4,6 +4,7 @@
 #include "kept.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -14,8 +15,8 @@
 namespace cobus::degrade {
 
 /// The events of spooling policies that Kafka has not acknowledged, in the order of publishing:
-/// those that only pass through to Kafka's client (`direct`), and the rows that are kept. Decides
-/// which may go when, and does nothing else; whoever uses it locks.
+/// those that only pass through to Kafka's client, as their publishers' own nodes, and the rows
+/// that are kept. Decides which may go when, and does nothing else; whoever uses it locks.
 ///
 /// docs/degradation.md has the rules: what Kafka's client holds is the oldest of each key, what is
 /// here the rest, and an event goes to the client only when nothing older of its key is here.
@@ -38,9 +39,10 @@ public:
         item.size = bytes;
         return item;
     }
-    /// As `stand_in::of`.
+    /// As `stand_in::of`, of a row.
     [[nodiscard]] static auto holder(publish_node& node) noexcept -> kept* {
-        return static_cast<kept*>(stand_in::of(node));
+        return static_cast<kept*>(reinterpret_cast<stand_in*>(
+            std::atomic_ref(node.passed.stand_in).load(std::memory_order_acquire)));
     }
 
     /// It did not enter: the publisher has its message again.
@@ -49,11 +51,41 @@ public:
         (void)item.let_go();
         recycle(item);
     }
-    /// It goes straight to Kafka's client.
-    void enter_direct(kept& item) noexcept {
-        item.sequence = next_++;
+    /// It goes straight to Kafka's client, and is no row: its publisher waits for the answer.
+    void pass(publish_node& node) noexcept {
+        node.passed.sequence = next_++;
+        node.passed.size = size_of(*node.content);
+        passing_.insert(node);
+        ++all_now_;
+        bytes_ += node.passed.size;
+    }
+    [[nodiscard]] static auto passes(const publish_node& node) noexcept -> bool {
+        return node.passed.sequence != 0;
+    }
+    /// It is its publisher's again.
+    void passed(publish_node& node) noexcept {
+        passing_.erase(node);
+        node.passed.sequence = 0;
+        --all_now_;
+        bytes_ -= node.passed.size;
+    }
+    /// The oldest of those, which are linked by `passed.behind`.
+    [[nodiscard]] auto first_passing() const noexcept -> publish_node* { return passing_.front(); }
+    [[nodiscard]] auto passing() const noexcept -> std::size_t { return passing_.size(); }
+    /// It becomes a row, while Kafka's client has it. May throw `std::bad_alloc`, and has done
+    /// nothing then.
+    [[nodiscard]] auto to_row(publish_node& node, std::uint64_t lane, time_point now) -> kept& {
+        kept& item = fresh(lane);
+        const std::uint64_t sequence = node.passed.sequence;
+        passed(node);
+        item.lend(node);
+        item.size = node.passed.size;
+        item.sequence = sequence;
+        item.since = now;
         item.given = true;
-        put(item, kept_at::direct);
+        unclean(item);
+        put(item, kept_at::in_client);
+        return item;
     }
     /// It stays here for now. May throw `std::bad_alloc`, and has done nothing then.
     void enter_row(kept& item, time_point now) {
@@ -66,9 +98,7 @@ public:
     /// nothing then.
     [[nodiscard]] auto restore(message_ptr content, std::uint64_t lane, std::uint64_t sequence,
                                std::size_t bytes) -> kept& {
-        keys_.add(lane);
-        kept& item = fresh();
-        item.lane = lane;
+        kept& item = fresh(lane);
         item.size = bytes;
         item.content = std::move(content);
         item.sequence = sequence;
@@ -97,6 +127,11 @@ public:
         item.beside = nullptr;
         ++answered_;
         return item.let_go();
+    }
+    /// The publisher was answered, and Kafka's client still has the node.
+    void part_lent(kept& item) noexcept {
+        item.outer = nullptr;
+        ++answered_;
     }
 
     // Events go.
@@ -155,27 +190,11 @@ public:
             move(item, kept_at::in_client, false);
         }
     }
-    /// Kafka's client has it not any more, and Kafka perhaps not. May throw `std::bad_alloc` for
-    /// one that was direct, and has done nothing then.
-    void back(kept& item, time_point now) {
-        if (item.where_now == kept_at::direct) {
-            keys_.add(item.lane);
-            item.since = now;
-        }
+    /// Kafka's client has it not any more, and Kafka perhaps not.
+    void back(kept& item) noexcept {
         unclean(item);
         move(item, kept_at::pending, true);
         item.again();
-    }
-    /// The gate has closed: the oldest that passes through becomes a row. May throw
-    /// `std::bad_alloc`, and has done nothing then.
-    void to_row(kept& item, time_point now) {
-        keys_.add(item.lane);
-        item.since = now;
-        unclean(item);
-        move(item, kept_at::in_client, false);
-    }
-    [[nodiscard]] auto first_direct() const noexcept -> kept* {
-        return list(kept_at::direct).front();
     }
     [[nodiscard]] auto first_in_client() const noexcept -> kept* {
         return list(kept_at::in_client).front();
@@ -192,9 +211,9 @@ public:
 
     /// Nothing of its key from now on, until Kafka has all of it.
     void unclean(kept& item) noexcept { keys_.at(item.lane).unclean = true; }
-    /// `none_direct`: nothing of its key passes through just now, as is known otherwise.
-    [[nodiscard]] auto clean(std::uint64_t lane, bool none_direct = false) const noexcept -> bool {
-        return (none_direct || list(kept_at::direct).empty()) && keys_.clean(lane);
+    /// `none_passes`: nothing of its key passes through just now, as is known otherwise.
+    [[nodiscard]] auto clean(std::uint64_t lane, bool none_passes = false) const noexcept -> bool {
+        return (none_passes || passing_.empty()) && keys_.clean(lane);
     }
 
     static void pin(kept& item) noexcept { ++item.pins; }
@@ -206,9 +225,7 @@ public:
 
     // What is here.
 
-    [[nodiscard]] auto rows() const noexcept -> std::size_t {
-        return all() - list(kept_at::direct).size();
-    }
+    [[nodiscard]] auto rows() const noexcept -> std::size_t { return all() - passing_.size(); }
     [[nodiscard]] auto all() const noexcept -> std::size_t { return all_now_; }
     /// Rows whose publishers were told that they are kept.
     [[nodiscard]] auto answered() const noexcept -> std::size_t { return answered_; }
@@ -257,16 +274,13 @@ private:
         return where == kept_at::pending || where == kept_at::blocked || where == kept_at::parked ||
                where == kept_at::sending;
     }
-    [[nodiscard]] static auto is_row(kept_at where) noexcept -> bool {
-        return where != kept_at::direct && where != kept_at::nowhere;
-    }
 
     void put(kept& item, kept_at where, bool old = false) noexcept {
         item.where_now = where;
         old ? list(where).insert_old(item) : list(where).insert(item);
         ++all_now_;
         bytes_ += item.size;
-        row_bytes_ += is_row(where) ? item.size : 0;
+        row_bytes_ += item.size;
         count(item, where, true);
     }
     void leave_list(kept& item) noexcept {
@@ -274,7 +288,7 @@ private:
         list(where).erase(item);
         --all_now_;
         bytes_ -= item.size;
-        row_bytes_ -= is_row(where) ? item.size : 0;
+        row_bytes_ -= item.size;
         count(item, where, false);
     }
     void count(const kept& item, kept_at where, bool more) noexcept {
@@ -293,13 +307,10 @@ private:
         put(item, where, old);
     }
     void leave(kept& item) noexcept {
-        const bool row = is_row(item.where_now);
         leave_list(item);
         item.where_now = kept_at::nowhere;
-        if (row) {
-            keys_.remove(item.lane);
-            answered_ -= item.outer == nullptr ? 1 : 0;
-        }
+        keys_.remove(item.lane);
+        answered_ -= item.outer == nullptr ? 1 : 0;
     }
 
     [[nodiscard]] auto fresh() -> kept& {
@@ -308,6 +319,18 @@ private:
         }
         kept& item = *std::exchange(free_, free_->behind);
         item.behind = nullptr;
+        return item;
+    }
+    /// One of a lane that counts it.
+    [[nodiscard]] auto fresh(std::uint64_t lane) -> kept& {
+        kept& item = fresh();
+        try {
+            keys_.add(lane);
+        } catch (...) {
+            recycle(item);
+            throw;
+        }
+        item.lane = lane;
         return item;
     }
     void recycle(kept& item) noexcept {
@@ -330,6 +353,7 @@ private:
     std::size_t answered_ = 0;
     std::uint64_t next_ = 1;
     held_keys keys_;
+    passing_list passing_;
     kept_list lists_[static_cast<std::size_t>(kept_at::in_client) + 1];
     std::deque<kept> items_;
     kept* free_ = nullptr;

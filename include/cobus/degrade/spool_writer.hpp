@@ -81,9 +81,10 @@ public:
         row.when_away = item.when_away;
         row.partition = item.partition;
         row.since = item.since;
-        row.content.borrow(*item.content, item.content->published());
-        row.content.payload_view(item.content->payload());
-        if (item.content->is_null()) {
+        const message& event = item.event();
+        row.content.borrow(event, event.published());
+        row.content.payload_view(event.payload());
+        if (event.is_null()) {
             row.content.no_payload();
         }
         next_->puts.push_back(entry{&item, item.sequence, {}, {}});
@@ -285,7 +286,7 @@ private:
         }
         for (const entry& each : writing_->puts) {
             if (each.item->sequence == each.sequence) {
-                writing_->owned.push_back(each.item->take_rest());
+                writing_->owned.push_back(each.item->take_all());
             }
         }
         for (std::size_t i = 0; next_ != nullptr && i < next_->dead.size(); ++i) {

@@ -21,6 +21,7 @@ namespace cobus::degrade {
 struct stand_in : publish_node {
     publish_node* outer = nullptr; ///< the publisher's own node, until it is answered
     unsigned pins = 0;             ///< somebody still looks at it: not to be used anew
+    bool passes = false; ///< the node may itself be on its way meanwhile: its `passed` says who
 
     /// Takes the message, and how it is to be sent.
     void stand_for(publish_node& node) noexcept {
@@ -64,12 +65,13 @@ struct stand_in : publish_node {
     void forget() noexcept {
         where = receipt();
         problem.clear();
+        moved = false;
         again();
     }
 
-private:
-    static void point(publish_node& node, stand_in* at) noexcept {
-        std::atomic_ref(node.scratch)
+protected:
+    void point(publish_node& node, stand_in* at) const noexcept {
+        std::atomic_ref(passes ? node.passed.stand_in : node.scratch)
             .store(reinterpret_cast<std::uintptr_t>(at), std::memory_order_release);
     }
 };

@@ -146,9 +146,8 @@ private:
                 each.under_way.store(nullptr, std::memory_order_release);
             }
             pool_delete(told);
-            const std::error_code ec = op.ec;
-            receipt where = std::move(op.where);
-            all.release(op);
+            receipt where;
+            const std::error_code ec = all.collect(op, where);
             index = settle(index, ec, std::move(where));
         }
     }

@@ -62,9 +62,9 @@ public:
     void tell_when_sent(publish_op& op, internal_send& who) {
         auto* waiting = pool_new<internal_waiter>(who);
         if (!publisher_.attach(op, *waiting)) {
-            const std::error_code ec = op.ec;
-            publisher_.release(op);
-            waiting->complete(executor_, false, ec, receipt());
+            receipt where;
+            const std::error_code ec = publisher_.collect(op, where);
+            waiting->complete(executor_, false, ec, std::move(where));
         }
     }
     void log(log_level level, std::string_view text) noexcept override {

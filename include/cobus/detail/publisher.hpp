@@ -6,18 +6,17 @@
 #include "../transport/transport.hpp"
 #include "call_number.hpp"
 #include "inbox.hpp"
+#include "publish_deadlines.hpp"
 #include "publish_op.hpp"
+#include "publish_pool.hpp"
 #include "queue.hpp"
 #include "spin_lock.hpp"
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <mutex>
-#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -89,10 +88,7 @@ public:
 
     [[nodiscard]] auto make() -> publish_op* {
         const std::lock_guard lock(guard_);
-        if (free_ == nullptr) {
-            grow();
-        }
-        return std::exchange(free_, free_->free_next);
+        return nodes_.take();
     }
 
     /// Hands a message to the transport if that can take it without a node.
@@ -102,7 +98,7 @@ public:
         return to != nullptr && to->publish_now(content, partition, where);
     }
     /// Hands the node to the transport. `done`: `ec` and `where` are set, and the caller still owns
-    /// it; `pending`: `attach` says who is told, or `abandon` that nobody is.
+    /// it; `pending`: `attach` says who is told.
     [[nodiscard]] auto submit(publish_op& op, bool may_wait) noexcept -> taken {
         transport* to = to_.load(std::memory_order_acquire);
         if (to == nullptr) {
@@ -121,31 +117,47 @@ public:
     /// For who got `done` but wants the end told as if it came later.
     void tell_later(publish_op& op) noexcept { finish(op); }
 
-    /// Tells `who` when it ends; at once, if it already did: then false, and the caller completes.
+    /// Tells `who` when it ends. False: it already did, or was answered, and the caller collects.
     [[nodiscard]] auto attach(publish_op& op, publish_op::waiter& who) noexcept -> bool {
         const std::lock_guard lock(guard_);
-        if (op.finished) {
+        if (op.finished || op.early != nullptr) {
             return false;
         }
         op.waiting = &who;
         return true;
+    }
+    /// What became of one that `attach` refused. The node goes back.
+    [[nodiscard]] auto collect(publish_op& op, receipt& where) noexcept -> std::error_code {
+        message_ptr content;
+        const std::lock_guard lock(guard_);
+        publish_op& told = op.early != nullptr ? *op.early : op;
+        const std::error_code ec = told.ec;
+        where = std::move(told.where);
+        if (&told != &op) {
+            reuse(told);
+            op.early = nullptr;
+        }
+        if (op.finished || &told == &op) {
+            content = std::move(op.content);
+            reuse(op);
+        } else {
+            op.abandoned = true; // the transport still has it
+        }
+        return ec;
     }
     /// From now on `expire` ends it at its deadline.
     void watch(publish_op& op, std::uint64_t generation,
                std::chrono::steady_clock::time_point deadline) {
         {
             const std::lock_guard lock(guard_);
-            if (op.generation != generation) {
-                return; // it has ended meanwhile
+            if (op.generation != generation || op.waiting == nullptr) {
+                return; // it has ended meanwhile, or its publisher was told
             }
-            op.watched = deadlines_.emplace(deadline, &op);
-            soonest_.store(deadlines_.begin()->first, std::memory_order_relaxed);
+            deadlines_.add(op, deadline);
         }
         wake_(who_);
     }
-    [[nodiscard]] auto next_deadline() const noexcept -> std::chrono::steady_clock::time_point {
-        return soonest_.load(std::memory_order_relaxed);
-    }
+    [[nodiscard]] auto next_deadline() const noexcept { return deadlines_.soonest(); }
     /// Ends what is past its deadline: `tell(waiter, ec, receipt)`. Home only.
     template <class Tell> void expire(std::chrono::steady_clock::time_point now, Tell tell) {
         while (next_deadline() <= now) {
@@ -153,12 +165,12 @@ public:
             std::uint64_t generation = 0;
             {
                 const std::lock_guard lock(guard_);
-                if (deadlines_.empty()) {
+                due = deadlines_.first();
+                if (due == nullptr) {
                     return; // it has just ended
                 }
-                due = deadlines_.begin()->second;
                 generation = due->generation;
-                unwatch(*due);
+                deadlines_.remove(*due);
             }
             std::error_code ec;
             receipt where;
@@ -210,16 +222,6 @@ public:
         const std::lock_guard lock(guard_);
         reuse(op);
     }
-    /// Nobody waits for it; back into the pool when it ends.
-    void abandon(publish_op& op) noexcept {
-        const std::lock_guard lock(guard_);
-        if (op.finished) {
-            reuse(op);
-        } else {
-            op.abandoned = true;
-        }
-    }
-
     /// Tells all waiters whose publishes ended: `tell(waiter, ec, receipt)`. Home only.
     template <class Tell> auto deliver(Tell tell) -> bool {
         publish_op* each = ended_.take();
@@ -233,7 +235,7 @@ public:
             {
                 const std::lock_guard lock(guard_);
                 who = each->cancelling ? nullptr : std::exchange(each->waiting, nullptr);
-                if (who != nullptr || each->abandoned) {
+                if (who != nullptr || (each->abandoned && !each->cancelling)) {
                     where = std::move(each->where);
                     reuse(*each);
                 } else {
@@ -268,51 +270,47 @@ public:
 
 private:
     friend struct publish_op;
-    using chunk = std::array<publish_op, 64>;
     enum class stage : unsigned char { before, expecting, connected, over };
-    static constexpr auto never = (std::chrono::steady_clock::time_point::max)();
 
     [[nodiscard]] auto take_waiters() -> std::vector<std::pair<publish_op::waiter*, publish_op*>> {
         std::vector<std::pair<publish_op::waiter*, publish_op*>> all;
         const std::lock_guard lock(guard_);
-        for (const auto& each : chunks_) {
-            for (publish_op& op : *each) {
-                if (op.waiting != nullptr) {
-                    all.emplace_back(std::exchange(op.waiting, nullptr), &op);
-                    op.abandoned = true;
-                }
+        nodes_.each([&all](publish_op& op) {
+            if (op.waiting != nullptr) {
+                all.emplace_back(std::exchange(op.waiting, nullptr), &op);
+                op.abandoned = true;
             }
-        }
+        });
         return all;
     }
 
-    void grow() {
-        chunks_.push_back(std::make_unique<chunk>());
-        for (publish_op& op : *chunks_.back()) {
-            op.owner = this;
-            op.free_next = std::exchange(free_, &op);
+    /// Tells who waits for what the transport keeps. `deliver` gives it back when that ends.
+    [[nodiscard]] auto answer_early(publish_op& op, early_answer&& what) noexcept -> bool {
+        publish_op* told = nullptr;
+        try {
+            told = make();
+        } catch (...) { // no memory
+            return false;
         }
-    }
-    void unwatch(publish_op& op) noexcept {
-        if (op.watched) {
-            deadlines_.erase(*std::exchange(op.watched, std::nullopt));
-            soonest_.store(deadlines_.empty() ? never : deadlines_.begin()->first,
-                           std::memory_order_relaxed);
+        told->ec = what.ec;
+        told->where = std::move(what.where);
+        {
+            const std::lock_guard lock(guard_);
+            deadlines_.remove(op);
+            told->waiting = std::exchange(op.waiting, nullptr);
+            if (told->waiting == nullptr && !op.abandoned) {
+                op.early = told; // the submitter is about to look
+                return true;
+            }
+            op.abandoned = true;
+            told->abandoned = told->waiting == nullptr;
         }
+        finish(*told);
+        return true;
     }
     void reuse(publish_op& op) noexcept {
-        unwatch(op);
-        op.where = receipt();
-        op.ec.clear();
-        op.problem.clear();
-        op.partition = -1;
-        op.deadline = (std::chrono::steady_clock::time_point::max)();
-        op.waiting = nullptr;
-        op.finished = op.abandoned = op.until_handled = op.cancelling = false;
-        op.parts.store(1, std::memory_order_relaxed);
-        op.call = 0;
-        ++op.generation;
-        op.free_next = std::exchange(free_, &op);
+        deadlines_.remove(op);
+        nodes_.put(op);
     }
     void finish(publish_op& op) noexcept {
         ended_.push(op);
@@ -339,6 +337,10 @@ private:
         op.completed = [](publish_node& node) noexcept {
             auto& self = static_cast<publish_op&>(node);
             self.owner->answer(self, self.ec ? self.parts.load() : 1);
+        };
+        op.answered = [](publish_node& node, early_answer&& what) noexcept {
+            auto& self = static_cast<publish_op&>(node);
+            return self.owner->answer_early(self, std::move(what));
         };
         if (!op.until_handled) {
             return to.publish(op, may_wait);
@@ -380,11 +382,8 @@ private:
     call_number calls_;
     queue<publish_op> early_; ///< submitted after the start was asked for, and before it was done
     std::size_t most_early_ = 0; ///< of those that would not wait
-    publish_op* free_ = nullptr;
-    std::vector<std::unique_ptr<chunk>> chunks_;
+    publish_pool nodes_{*this};
     publish_deadlines deadlines_;
-    /// Of them; who adds one wakes the home afterwards, so that it sees it.
-    std::atomic<std::chrono::steady_clock::time_point> soonest_{never};
 };
 
 inline void publish_op::handled(std::uint64_t number, bool all_done) noexcept {

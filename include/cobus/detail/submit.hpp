@@ -95,9 +95,8 @@ public:
                 all.watch(*op_, generation, deadline);
             }
         } else {
-            const std::error_code ec = op_->ec;
-            receipt where = std::move(op_->where);
-            all.release(*op_);
+            receipt where;
+            const std::error_code ec = all.collect(*op_, where);
             who->complete(core_->executor(), false, ec, std::move(where));
         }
     }

@@ -137,9 +137,11 @@ public:
         return taken::pending;
     }
     [[nodiscard]] auto withdraw(publish_node& node) noexcept -> bool override {
-        const std::lock_guard lock(guard_);
-        if (std::erase(in_line_, &node) == 0) {
-            return false;
+        {
+            const std::lock_guard lock(guard_);
+            if (std::erase(in_line_, &node) == 0) {
+                return false;
+            }
         }
         if (on_withdraw) {
             on_withdraw(node);

@@ -19,6 +19,25 @@
 
 namespace cobus {
 
+struct publish_node;
+
+/// What a publisher is told of an event that its transport still has.
+struct early_answer {
+    receipt where;
+    std::error_code ec;
+};
+
+/// The notes of a transport that passes a publisher's own node on to another one, while it does.
+struct passage {
+    std::uintptr_t stand_in = 0; ///< what speaks for it
+    void* by = nullptr;
+    std::uint64_t sequence = 0;
+    std::size_t size = 0;
+    publish_node* before = nullptr;
+    publish_node* behind = nullptr;
+    void (*completed)(publish_node&) noexcept = nullptr; ///< the publisher's
+};
+
 /// One publish on its way. The bus pools these; they never live in a user's frame, so a transport
 /// may keep one for as long as it needs. `content` is the transport's from `publish` until
 /// `completed`.
@@ -29,6 +48,7 @@ struct publish_node {
     detail::rare_text problem;   ///< what `ec` cannot say, such as the JSON path
     std::int32_t partition = -1; ///< asked for, or −1: the key decides
     policy when_away = policy::deliver;
+    bool moved = false; ///< its partition was chosen by who passes it on: any other would do
     /// For a transport's information: the bus itself withdraws the node at this time.
     std::chrono::steady_clock::time_point deadline = (std::chrono::steady_clock::time_point::max)();
     publish_node* next = nullptr; ///< the transport's, while it holds the node
@@ -38,6 +58,12 @@ struct publish_node {
     /// Called exactly once for each `pending`, on any thread, after `where` and `ec` are set. Never
     /// resumes a user's code inline.
     void (*completed)(publish_node&) noexcept = nullptr;
+    /// Answers the publisher now, once, before `completed`, which then tells nobody and only gives
+    /// the node back. It leaves `where`, `ec` and `content` alone, which the transport is using.
+    /// From any thread, not while another calls `completed`. False: there is no memory for it, and
+    /// nothing has changed. Null: the publisher only hears of the end.
+    bool (*answered)(publish_node&, early_answer&&) noexcept = nullptr;
+    passage passed; ///< of the transport that holds the node
 };
 
 /// What `transport::publish` did with a node.

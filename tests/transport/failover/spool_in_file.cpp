@@ -245,7 +245,6 @@ TEST_CASE(
     const auto on = std::make_shared<disk>();
     file_bench bench(kept_on(on));
     bench.begin();
-    bench.away();
     std::promise<void> begun;
     std::promise<void> goes_on;
     bool first_write = true;
@@ -257,24 +256,76 @@ TEST_CASE(
     };
     const std::string first(100'000, '1');
     const std::string second(100'000, '2');
-    bench.keep(first, "k");
-    begun.get_future().wait();
-    const sent& later = bench.keep(second, "l");
-    SUBCASE("and all is here") {}
+    const auto begin_writing = [&](bool passes) {
+        if (passes) {
+            bench.keep(first, "k"); // its publisher's own node is with Kafka's client
+            bench.away();
+        } else {
+            bench.away();
+            bench.keep(first, "k");
+        }
+        begun.get_future().wait();
+        return &bench.keep(second, "l");
+    };
+    const sent* later = nullptr;
+    SUBCASE("and all is here") { later = begin_writing(false); }
+    SUBCASE("and Kafka's client has what is being written") { later = begin_writing(true); }
     SUBCASE("and Kafka has what is being written") {
+        later = begin_writing(false);
         bench.back();
         bench.answer_kafka();
     }
     const auto before = std::chrono::steady_clock::now();
     bench.whole.reset();
+    for (sent& each : bench.all) { // as its bus does
+        each.content.reset();
+    }
     CHECK(std::chrono::steady_clock::now() - before < 20s); // on a busy machine, too
     CHECK(on->written == 0);
-    CHECK_FALSE(later.where.durable()); // nobody was told that it is kept
+    CHECK_FALSE(later->where.durable()); // nobody was told that it is kept
     goes_on.set_value();
     REQUIRE(cobus::detail::helper::drained(cobus::detail::helps::file, 30s));
     REQUIRE(on->rows.size() == 1);
     CHECK(on->rows.begin()->second.payload == first);
     CHECK(on.use_count() == 1); // the file is closed
+}
+
+TEST_CASE(
+    "a publisher that the file could not reach hears when Kafka's client gives its node back") {
+    const auto on = std::make_shared<disk>();
+    file_bench bench(kept_on(on));
+    bench.begin();
+    sent& one = bench.keep("1");
+    one.answered = nullptr;
+    bench.away();
+    bench.written();
+    CHECK(on->rows.size() == 1);
+    CHECK(one.completions == 0);
+    bench.answer_kafka(errc::timed_out); // it goes again when Kafka is back
+    CHECK(one.completions == 1);
+    CHECK(one.where.durable());
+    CHECK(bench.whole->health().kept.messages == 1);
+    bench.back();
+    bench.answer_kafka();
+    bench.written();
+    CHECK(on->rows.empty());
+    CHECK(one.completions == 1);
+}
+
+TEST_CASE("what the file refuses of what Kafka's client has may be sent, and is told so") {
+    const auto on = std::make_shared<disk>();
+    file_bench bench(kept_on(on));
+    bench.begin();
+    sent& one = bench.keep("1");
+    on->full = true;
+    bench.away();
+    bench.written();
+    CHECK(one.completions == 1);
+    CHECK(one.ec == errc::maybe_sent);
+    bench.answer_kafka();
+    CHECK(one.completions == 1);
+    CHECK_FALSE(one.parted);
+    CHECK(bench.whole->health().kept.messages == 0);
 }
 
 TEST_CASE("a full disk is the publisher's to know, and what is over still goes") {

@@ -76,10 +76,13 @@ private:
     std::thread thread_;
 };
 
+std::atomic<int> early{0}; ///< publishers that were told while a transport still had the node
+
 /// As `sent`, for completions on other threads.
 struct racing final : cobus::publish_node {
     std::atomic<int> completions{0};
     std::atomic<bool> withdrawn{false};
+    std::atomic<bool> parted{false}; ///< told while a transport still had it
     int number = 0;
 
     racing(const std::string& topic, int which, policy how) : number(which) {
@@ -88,7 +91,18 @@ struct racing final : cobus::publish_node {
         content->payload(std::to_string(which));
         when_away = how;
         completed = [](cobus::publish_node& node) noexcept {
-            static_cast<racing&>(node).completions.fetch_add(1);
+            auto& self = static_cast<racing&>(node);
+            self.completions.fetch_add(self.parted.exchange(false) ? 0 : 1);
+        };
+        answered = [](cobus::publish_node& node, cobus::early_answer&& /*what*/) noexcept {
+            auto& self = static_cast<racing&>(node);
+            if (self.number % 7 == 0) {
+                return false; // there is no memory
+            }
+            self.parted.store(true);
+            self.completions.fetch_add(1);
+            early.fetch_add(1);
+            return true;
         };
     }
 };
@@ -221,6 +235,87 @@ TEST_CASE("publishers on several threads keep their order while Kafka comes and 
                         << withdrawn << ", changes " << changes.wakes);
     CHECK(in_memory.count > 0);
     CHECK(in_kafka.count > 0);
+}
+
+TEST_CASE("what is kept is told once and comes back once, on threads, while Kafka comes and goes") {
+    constexpr int publishers = 4;
+    constexpr int each = 1500;
+    auto kafka_owner = std::make_unique<scripted_transport>();
+    auto memory_owner = std::make_unique<scripted_transport>();
+    scripted_transport& kafka = *kafka_owner;
+    memory_owner->answer_at_once = std::error_code();
+    kafka.room = 100; // others stand in its line, and can be withdrawn
+    std::deque<racing> nodes;
+    quiet_waker changes;
+    telling started;
+    telling stopped;
+    {
+        cobus::failover whole(cobus::transport_options(), std::move(kafka_owner),
+                              std::move(memory_owner), false, std::make_unique<hurried_runtime>());
+        whole.start(changes, started);
+        kafka.is(cobus::link::up);
+        started.over.wait(false);
+        for (int i = 0; i < publishers * each; ++i) {
+            nodes.emplace_back("p" + std::to_string(i / each), i,
+                               i % 2 == 0 ? policy::deliver_and_spool : policy::spool);
+        }
+        std::atomic<int> running{publishers};
+        std::vector<std::thread> threads;
+        for (int p = 0; p < publishers; ++p) {
+            threads.emplace_back([&, p] {
+                for (int i = p * each; i < (p + 1) * each; ++i) {
+                    racing& node = nodes[static_cast<std::size_t>(i)];
+                    if (whole.publish(node, true) == cobus::taken::done) {
+                        node.completed(node);
+                    }
+                    if (i % 4 == 0) {
+                        racing& old = nodes[static_cast<std::size_t>(std::max(p * each, i - 3))];
+                        if (whole.withdraw(old)) {
+                            old.withdrawn.store(true);
+                        }
+                        std::this_thread::yield();
+                    }
+                }
+                running.fetch_sub(1);
+            });
+        }
+        threads.emplace_back([&] { // of what Kafka's client had, a third comes back
+            for (int i = 0; running.load() > 0; ++i) {
+                kafka.answer_next(i % 3 == 2 ? make_error_code(errc::timed_out)
+                                             : std::error_code());
+                std::this_thread::yield();
+            }
+        });
+        threads.emplace_back([&] {
+            for (int i = 0; running.load() > 0; ++i) {
+                kafka.is(i % 3 == 2 ? cobus::link::down : cobus::link::up);
+                for (int j = 0; j < 50; ++j) {
+                    std::this_thread::yield();
+                }
+            }
+        });
+        for (std::thread& thread : threads) {
+            thread.join();
+        }
+        kafka.is(cobus::link::up);
+        while (whole.health().kept.messages > 0 || kafka.under_way() > 0) {
+            kafka.answer_next();
+            std::this_thread::yield();
+        }
+        whole.stop(cobus::failover::clock::time_point(24h * 365), stopped);
+        stopped.over.wait(false);
+        CHECK_FALSE(stopped.ec);
+    }
+    int withdrawn = 0;
+    for (const racing& node : nodes) {
+        withdrawn += node.withdrawn.load() ? 1 : 0;
+        REQUIRE(node.completions.load() == (node.withdrawn.load() ? 0 : 1));
+        REQUIRE_FALSE(node.parted.load()); // it came back
+    }
+    MESSAGE("withdrawn " << withdrawn << ", early " << early.load() << ", changes "
+                         << changes.wakes);
+    CHECK(withdrawn > 0);
+    CHECK(early > 0);
 }
 
 TEST_CASE("on a pool of threads it starts, changes, stops and goes away cleanly") {

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace cobus::testing::detail {
 
@@ -74,6 +75,10 @@ private:
                 auto& self = static_cast<relay&>(node);
                 self.whole->over(self);
             };
+            answered = [](publish_node& node, early_answer&& what) noexcept {
+                auto& self = static_cast<relay&>(node);
+                return self.whole->over_early(self, std::move(what));
+            };
         }
 
         relays* whole;
@@ -81,10 +86,31 @@ private:
     };
 
     void over(relay& ended) noexcept {
+        if (ended.outer == nullptr) {
+            const std::lock_guard lock(guard_);
+            std::erase_if(answered_, [&ended](const auto& each) { return each.get() == &ended; });
+            return;
+        }
         const std::shared_ptr<relay> kept = forget(*ended.outer);
         publish_node& outer = ended.hand_back();
         ended_(outer, ended.tag);
         outer.completed(outer);
+    }
+    /// The inner transport still has the relay, and whoever published hears now.
+    auto over_early(relay& passed, early_answer&& what) noexcept -> bool try {
+        {
+            const std::lock_guard lock(guard_);
+            answered_.push_back(under_way_.at(passed.outer));
+            under_way_.erase(passed.outer);
+        }
+        publish_node& outer = passed.let_go();
+        outer.ec = what.ec;
+        outer.where = std::move(what.where);
+        ended_(outer, passed.tag);
+        outer.completed(outer);
+        return true;
+    } catch (...) { // no memory
+        return false;
     }
     auto forget(const publish_node& outer) noexcept -> std::shared_ptr<relay> {
         const std::lock_guard lock(guard_);
@@ -100,6 +126,7 @@ private:
     listener ended_;
     mutable std::mutex guard_;
     std::map<const publish_node*, std::shared_ptr<relay>> under_way_;
+    std::vector<std::shared_ptr<relay>> answered_; ///< which the inner transport still has
 };
 
 } // namespace cobus::testing::detail

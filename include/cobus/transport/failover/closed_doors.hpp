@@ -34,7 +34,8 @@ public:
         }
         const std::string* topic = item.content->interned_topic();
         item.partition = closed.other(topic, kafka_->partitions_of(topic), ++turn_);
-        return item.partition >= 0;
+        item.moved = item.partition >= 0;
+        return item.moved;
     }
     /// The same, and there is none at the moment.
     [[nodiscard]] auto no_way(const publish_node& node, std::uint64_t lane) const noexcept -> bool {
@@ -56,7 +57,7 @@ public:
 
     degrade::route_set closed;
     std::vector<topic_partition> answered; ///< of those: Kafka has something new
-    bool some_direct = false;              ///< something of a closed route may pass through yet
+    bool some_pass = false;                ///< something of a closed route may pass through yet
 
 private:
     const transport* kafka_;

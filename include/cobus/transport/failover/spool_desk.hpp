@@ -1,8 +1,8 @@
 #pragma once
 
-#include "../../degrade/route_marks.hpp"
 #include "../../degrade/spool.hpp"
 #include "../../degrade/spool_writer.hpp"
+#include "../../degrade/topic_marks.hpp"
 #include "../../detail/spin_lock.hpp"
 #include "../../error.hpp"
 #include "../../log.hpp"
@@ -18,7 +18,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -47,12 +46,17 @@ public:
 
     // Taking in; all of it under the lock.
     [[nodiscard]] auto take(publish_node& node, std::uint64_t lane) -> kept& {
-        degrade::route_marks& of = marks[node.content->interned_topic()];
-        kept& item = spool.take(node, lane, degrade::size_of(*node.content));
-        item.owner = this;
-        item.of = &of;
-        item.completed = &client_completed;
-        return item;
+        degrade::route_marks& of = marks.at(node.content->interned_topic());
+        return own(spool.take(node, lane, degrade::size_of(*node.content)), of);
+    }
+    /// What passes through becomes a row, while Kafka's client has it. May throw `std::bad_alloc`,
+    /// and has done nothing then.
+    [[nodiscard]] auto to_row(publish_node& node) -> kept& {
+        const message& event = *node.content;
+        const std::int32_t asked = node.moved ? -1 : node.partition;
+        const auto lane = degrade::lane_of(event.interned_topic(), event.key(), asked);
+        return own(spool.to_row(node, lane, options.wall()),
+                   *static_cast<degrade::topic_marks::entry*>(node.passed.by));
     }
     [[nodiscard]] auto keep(publish_node& node, std::uint64_t lane, bool may_wait,
                             std::vector<degrade::remains>& rest) -> taken {
@@ -131,9 +135,7 @@ public:
         item.since = from.since;
         item.partition = from.partition;
         item.when_away = from.when_away;
-        item.owner = this;
-        item.of = &marks[topic];
-        item.completed = &client_completed;
+        own(item, marks.at(topic));
         std::vector<std::string> done;
         for (degrade::executor_name& each : from.settled) {
             if (each.group == options.group_id) {
@@ -154,6 +156,11 @@ public:
         item.stored = !how.ec;
         if (item.outer == nullptr) {
             not_stored += std::uint64_t{how.ec ? 1U : 0U};
+            return nullptr;
+        }
+        if (item.lent != nullptr) {
+            item.put = !how.ec;
+            answer_lent(item, how.ec ? make_error_code(errc::maybe_sent) : how.ec);
             return nullptr;
         }
         if (!how.ec) {
@@ -192,12 +199,16 @@ public:
     [[nodiscard]] auto answer(kept& item) noexcept -> publish_node& {
         publish_node& node = spool.part(item);
         node.ec.clear();
-        node.where.id(item.content->id());
-        node.where.topic(item.content->interned_topic());
-        node.where.timestamp(item.content->time());
-        node.where.way(path::spool, item.stored);
-        node.where.degraded(true);
+        node.where = item.kept_receipt();
         return node;
+    }
+    /// The same while Kafka's client has the publisher's node. Without memory for it, the publisher
+    /// waits for Kafka.
+    void answer_lent(kept& item, std::error_code ec = {}) noexcept {
+        publish_node& node = *item.lent;
+        if (node.answered != nullptr && node.answered(node, {item.kept_receipt(), ec})) {
+            spool.part_lent(item);
+        }
     }
 
     /// Kafka has it, or nobody wants it any more. What is left is to be destroyed without the lock.
@@ -208,12 +219,55 @@ public:
         return put ? told_of_end(sequence, std::move(rest), {}) : std::move(rest);
     }
 
-    /// Kafka's client is through with it. Returns who is to be told.
+    /// Kafka's client is through with a row. Returns who is to be told.
     auto settle(kept& item, bool at_once) noexcept -> publish_node* {
-        publish_node* const outer = settle_passed(item);
-        return outer != nullptr ? outer : settle_kept(item, at_once);
+        degrade::remains rest;
+        publish_node* outer = nullptr;
+        std::string refusal;
+        const std::error_code why = item.ec;
+        std::optional<message> copied = refusals.copy_of(item.content, why); // the client's no more
+        {
+            const std::lock_guard lock(guard);
+            if (!item.ec) {
+                acknowledged(item, *item.of);
+            }
+            if (goes_back(item, item.outer != nullptr)) {
+                outer = put_back(item, at_once);
+            } else if (item.outer != nullptr && !item.put) {
+                outer = &spool.give_back(item);
+            } else {
+                outer = item.outer != nullptr ? &ended(item) : nullptr;
+                const bool refused_now = item.ec && outer == nullptr;
+                rest = refused_now ? refuse(item, refusal) : gone(item);
+                tell_refused(refused_now ? std::move(copied) : std::nullopt, why);
+            }
+        }
+        if (!refusal.empty()) {
+            write_log(options.log, log_level::error, refusal);
+        }
+        runtime.wake();
+        return outer;
     }
+    // What Kafka's client says.
 
+    void acknowledged(const publish_node& node, degrade::route_marks& of) noexcept try {
+        doors.acknowledged(node);
+        of.acknowledged(node.where.partition(), node.where.offset());
+    } catch (...) { // no memory for a mark: nothing of the topic is handled in process
+        of.unknown();
+    }
+    /// `waits`: its publisher was not answered yet.
+    [[nodiscard]] auto goes_back(const publish_node& node, bool waits) const noexcept -> bool {
+        if (!node.ec || node.content == nullptr) {
+            return false;
+        }
+        const bool over = node.ec == errc::closed;
+        if (waits &&
+            (stop_at || gate.what == state::failed || node.ec == condition::fatal || over)) {
+            return false; // its publisher is there to be told
+        }
+        return over || !(node.ec == condition::permanent);
+    }
     /// Handlers of this process may get something.
     [[nodiscard]] auto delivers() noexcept -> bool {
         const std::lock_guard lock(guard);
@@ -235,7 +289,7 @@ public:
     failover_runtime& runtime;
     spin_lock guard; // of all that follows
     degrade::spool spool;
-    std::unordered_map<const std::string*, degrade::route_marks> marks;
+    degrade::topic_marks marks{this};
     local_deliveries local;
     degrade::spool_writer writer;
     settled_notes notes; ///< has a lock of its own
@@ -259,88 +313,32 @@ private:
             outer->completed(*outer);
         }
     }
-    /// The usual case: Kafka has what only passed through, and nothing else depends on that.
-    [[nodiscard]] auto settle_passed(kept& item) noexcept -> publish_node* {
-        const std::lock_guard lock(guard);
-        if (item.where_now != kept_at::direct || item.ec || doors.any()) {
-            return nullptr;
-        }
-        acknowledged(item);
-        return &spool.give_back(item);
-    }
-    [[nodiscard]] auto settle_kept(kept& item, bool at_once) noexcept -> publish_node* {
-        degrade::remains rest;
-        publish_node* outer = nullptr;
-        bool look = true;
-        std::string refusal;
-        const std::error_code why = item.ec;
-        std::optional<message> copied = refusals.copy_of(item.content, why); // the client's no more
-        {
-            const std::lock_guard lock(guard);
-            look = item.where_now != kept_at::direct || item.ec || doors.any();
-            if (!item.ec) {
-                acknowledged(item);
-            }
-            if (goes_back(item)) {
-                outer = put_back(item, at_once);
-            } else if (item.outer != nullptr && !item.put) {
-                outer = &spool.give_back(item);
-            } else {
-                outer = item.outer != nullptr ? &ended(item) : nullptr;
-                const bool refused_now = item.ec && outer == nullptr;
-                rest = refused_now ? refuse(item, refusal) : gone(item);
-                tell_refused(refused_now ? std::move(copied) : std::nullopt, why);
-            }
-        }
-        if (!refusal.empty()) {
-            write_log(options.log, log_level::error, refusal);
-        }
-        if (look) {
-            runtime.wake();
-        }
-        return outer;
+    auto own(kept& item, degrade::route_marks& of) noexcept -> kept& {
+        item.owner = this;
+        item.of = &of;
+        item.completed = &client_completed;
+        return item;
     }
     /// Handled here now, it would not pass an older one of its key.
     [[nodiscard]] auto keeps_order(const kept& item, bool all_away) const noexcept -> bool {
         if (options.spool.in_process == deliver_order::eager || item.lane == 0) {
             return true;
         }
-        if (!spool.clean(item.lane, !all_away && !doors.some_direct)) {
+        if (!spool.clean(item.lane, !all_away && !doors.some_pass)) {
             return false;
         }
         const std::int32_t at = doors.partition(item);
         return at >= 0 ? item.of->caught_up(at) : item.of->caught_up();
     }
-    void acknowledged(kept& item) noexcept try {
-        doors.acknowledged(item);
-        item.of->acknowledged(item.where.partition(), item.where.offset());
-    } catch (...) { // no memory for a mark: nothing of the topic is handled in process
-        item.of->unknown();
-    }
-    [[nodiscard]] auto goes_back(const kept& item) const noexcept -> bool {
-        if (!item.ec || item.content == nullptr) {
-            return false;
-        }
-        const bool over = item.ec == errc::closed;
-        if (item.outer != nullptr &&
-            (stop_at || gate.what == state::failed || item.ec == condition::fatal || over)) {
-            return false; // its publisher is there to be told
-        }
-        return over || !(item.ec == condition::permanent);
-    }
     auto put_back(kept& item, bool at_once) noexcept -> publish_node* {
-        try {
-            spool.back(item, options.wall());
-        } catch (...) { // no memory
-            return item.put ? nullptr : &spool.give_back(item);
-        }
+        spool.back(item);
         if (at_once || gate.what == state::connected) {
             pause = runtime.now() + pause_time; // a client that refuses is not asked at once
         }
         if (item.outer == nullptr) {
             return nullptr;
         }
-        if (!stores()) {
+        if (!stores() || item.stored) {
             return &answer(item);
         }
         if (!item.put) {

@@ -67,7 +67,7 @@ private:
         }
         const std::lock_guard lock(desk_.guard);
         if (how == taken::full) { // though it may wait
-            desk_.spool.back(*item, desk_.options.wall());
+            desk_.spool.back(*item);
             desk_.pause = now + spool_desk::pause_time;
         }
         desk_.spool.sent(*item);

@@ -4,6 +4,7 @@
 #include "../../degrade/oldest_waiting.hpp"
 #include "../transport.hpp"
 #include "spool_desk.hpp"
+#include "spool_passing.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -29,17 +30,18 @@ public:
         const std::lock_guard lock(desk_.guard);
         ages_.mark(now, desk_.spool.next_sequence());
         std::size_t room = most;
-        for (const kept* each = desk_.spool.first_direct(); each != nullptr && room-- > 0;
-             each = each->behind) {
-            const auto age = ages_.of(each->sequence, now);
+        const publish_node* const first = desk_.spool.first_passing();
+        for (const publish_node* each = first; each != nullptr && room-- > 0;
+             each = each->passed.behind) {
+            const auto age = ages_.of(each->passed.sequence, now);
             if (age < suspect_) {
                 break;
             }
             oldest_.note({each->content->interned_topic(), desk_.doors.partition(*each)}, age,
-                         each->sequence, now, waiting);
+                         each->passed.sequence, now, waiting);
         }
         oldest_.end(now);
-        return desk_.spool.first_direct() != nullptr;
+        return first != nullptr;
     }
 
     /// Nothing goes there from now on: what Kafka's client has is kept, too, and its publishers are
@@ -59,7 +61,7 @@ public:
     void open(const topic_partition& where) noexcept {
         const std::lock_guard lock(desk_.guard);
         desk_.doors.closed.remove(where);
-        desk_.doors.some_direct = desk_.doors.some_direct && !desk_.doors.closed.empty();
+        desk_.doors.some_pass = desk_.doors.some_pass && !desk_.doors.closed.empty();
         desk_.local.clear([this](const kept& item) { return !desk_.doors.away(item); });
         desk_.spool.unpark([this](const kept& item) { return !desk_.doors.away(item); });
         desk_.runtime.wake();
@@ -71,16 +73,19 @@ public:
     /// Whether Kafka's client has something for it.
     [[nodiscard]] auto under_way(const topic_partition& where) noexcept -> bool {
         const std::lock_guard lock(desk_.guard);
-        for (const kept* first : {desk_.spool.first_direct(), desk_.spool.first_in_client()}) {
-            for (const kept* each = first; each != nullptr; each = each->behind) {
-                const std::int32_t partition = desk_.doors.partition(*each);
-                if (each->content->interned_topic() == where.topic &&
-                    (partition == where.partition || where.partition < 0)) {
-                    return true;
-                }
-            }
+        const auto goes_there = [&](const publish_node& node) {
+            return node.content->interned_topic() == where.topic &&
+                   (where.partition < 0 || desk_.doors.partition(node) == where.partition);
+        };
+        const publish_node* node = desk_.spool.first_passing();
+        while (node != nullptr && !goes_there(*node)) {
+            node = node->passed.behind;
         }
-        return false;
+        const kept* row = node == nullptr ? desk_.spool.first_in_client() : nullptr;
+        while (row != nullptr && !goes_there(row->sent_as())) {
+            row = row->behind;
+        }
+        return node != nullptr || row != nullptr;
     }
 
 private:
@@ -91,17 +96,17 @@ private:
         std::vector<publish_node*> told;
         try {
             const std::lock_guard lock(desk_.guard);
-            told.reserve(desk_.spool.all() - desk_.spool.answered());
-            for (kept* each = desk_.spool.first_direct(); each != nullptr;) {
-                kept* const behind = each->behind;
-                const bool old = ages_.of(each->sequence, now) >= suspect_;
+            told.reserve(desk_.spool.rows() - desk_.spool.answered());
+            for (publish_node* each = desk_.spool.first_passing(); each != nullptr;) {
+                publish_node* const behind = each->passed.behind;
+                const bool old = ages_.of(each->passed.sequence, now) >= suspect_;
                 if (!old && !all) {
                     break;
                 }
-                if (desk_.doors.closed.contains(each->content->interned_topic(),
-                                                desk_.doors.partition(*each)) &&
-                    (old || desk_.doors.partition(*each) >= 0)) {
-                    keep(*each, told);
+                const std::int32_t partition = desk_.doors.partition(*each);
+                if (desk_.doors.closed.contains(each->content->interned_topic(), partition) &&
+                    (old || partition >= 0)) {
+                    passing_.keep(*each);
                 }
                 each = behind;
             }
@@ -116,22 +121,14 @@ private:
             }
         } catch (...) { // no memory: at the next look
             const std::lock_guard lock(desk_.guard);
-            desk_.doors.some_direct = true;
+            desk_.doors.some_pass = true;
         }
         for (publish_node* each : told) {
             each->completed(*each);
         }
     }
-    void keep(kept& item, std::vector<publish_node*>& told) {
-        desk_.spool.to_row(item, desk_.options.wall());
-        if (desk_.stores()) {
-            desk_.store(item);
-        } else {
-            told.push_back(&desk_.answer(item));
-        }
-    }
-
     spool_desk& desk_;
+    spool_passing passing_{desk_};
     std::chrono::milliseconds suspect_;
     degrade::ages ages_;
     degrade::oldest_waiting oldest_;

@@ -8,6 +8,7 @@
 #include "runtime.hpp"
 #include "spool_desk.hpp"
 #include "spool_filing.hpp"
+#include "spool_passing.hpp"
 #include "spool_replay.hpp"
 #include "spool_routes.hpp"
 
@@ -53,9 +54,7 @@ public:
         if (encodes_ && !encode_node(node)) {
             return taken::done;
         }
-        const std::uint64_t lane =
-            degrade::lane_of(node.content->interned_topic(), node.content->key(), node.partition);
-        kept* item = nullptr;
+        const std::int32_t asked = node.partition;
         {
             std::unique_lock lock(desk_.guard);
             if (!desk_.is_open || desk_.stop_at) {
@@ -67,48 +66,33 @@ public:
                 node.problem = desk_.gate.why;
                 return taken::done;
             }
-            const bool open = desk_.gate.what == state::connected && desk_.spool.may_pass(lane);
-            const bool some_closed = desk_.doors.any();
-            if (!open || (some_closed && desk_.doors.no_way(node, lane))) {
-                return keep(node, lane, may_wait, std::move(lock));
+            const bool usual = desk_.gate.what == state::connected && desk_.spool.waiting() == 0 &&
+                               !desk_.doors.any();
+            if (!usual) {
+                const std::uint64_t lane =
+                    degrade::lane_of(node.content->interned_topic(), node.content->key(), asked);
+                if (!may_pass(node, lane)) {
+                    return keep(node, lane, may_wait, std::move(lock));
+                }
             }
-            item = &desk_.take(node, lane);
-            if (some_closed) {
-                (void)desk_.doors.finds_way(*item, lane);
-            }
-            desk_.spool.enter_direct(*item);
+            passing_.begin(node);
         }
-        return publish_directly(*item, may_wait);
+        return passed(node, kafka_.publish(node, may_wait));
     }
 
     /// As `transport::withdraw`.
     [[nodiscard]] auto withdraw(publish_node& node) noexcept -> bool {
-        kept* const item = degrade::spool::holder(node);
-        if (item == nullptr) {
+        if (!passing_.has(node)) {
+            return withdraw_row(node);
+        }
+        if (!kafka_.withdraw(node)) {
             return false;
         }
-        {
-            const std::lock_guard lock(desk_.guard);
-            if (item->outer != &node || item->put) {
-                return false; // answered meanwhile, or about to be
-            }
-            if (item->where_now == kept_at::pending || item->where_now == kept_at::parked) {
-                desk_.spool.give_back(*item);
-                return true;
-            }
-            desk_.spool.pin(*item);
+        const spool_passing::next then = passing_.not_taken(node);
+        if (then == spool_passing::next::release) {
+            node.completed(node); // what was kept meanwhile stays
         }
-        const bool mine = kafka_.withdraw(*item);
-        const std::lock_guard lock(desk_.guard);
-        const bool answered = item->outer != &node || item->put; // the gate closed meanwhile
-        if (mine && answered) {
-            item->given = false;
-            desk_.spool.back(*item, desk_.options.wall());
-        } else if (mine) {
-            desk_.spool.give_back(*item);
-        }
-        desk_.spool.unpin(*item);
-        return mine && !answered;
+        return then == spool_passing::next::tell;
     }
 
     /// From now on by that state. Of the home, as what follows.
@@ -121,7 +105,7 @@ public:
             }
         }
         if (now.what == state::degraded) {
-            while (answer_direct()) {
+            while (keep_passing()) {
             }
             answer_waiting();
         } else if (now.what == state::failed) {
@@ -213,7 +197,7 @@ public:
 
     void handled(const topic_partition& where, std::int64_t below) noexcept override try {
         const std::lock_guard lock(desk_.guard);
-        desk_.marks[where.topic].handled(where.partition, below);
+        desk_.marks.at(where.topic).handled(where.partition, below);
     } catch (...) { // no memory: its events are not handled in process
     }
     [[nodiscard]] auto tail() noexcept -> std::uint64_t override {
@@ -246,22 +230,50 @@ private:
         const std::unique_lock lock(std::move(locked));
         return desk_.keep(node, lane, may_wait, dropped);
     }
-    auto publish_directly(kept& item, bool may_wait) noexcept -> taken {
-        const taken how = kafka_.publish(item, may_wait);
-        if (how == taken::done) {
-            return desk_.settle(item, true) != nullptr ? how : taken::pending;
+    /// Whether it goes straight to Kafka's client, to a partition that is not away.
+    [[nodiscard]] auto may_pass(publish_node& node, std::uint64_t lane) noexcept -> bool {
+        return desk_.gate.what == state::connected && desk_.spool.may_pass(lane) &&
+               desk_.doors.finds_way(node, lane);
+    }
+    /// What Kafka's client did with a node.
+    [[nodiscard]] auto passed(publish_node& node, taken how) noexcept -> taken {
+        if (how == taken::pending) {
+            return how;
         }
-        if (how == taken::full) {
+        const spool_passing::next then =
+            how == taken::done ? passing_.ended(node, true) : passing_.not_taken(node);
+        if (then == spool_passing::next::release) {
+            node.completed(node);
+        }
+        return then == spool_passing::next::tell ? how : taken::pending;
+    }
+    [[nodiscard]] auto withdraw_row(publish_node& node) noexcept -> bool {
+        kept* const item = degrade::spool::holder(node);
+        if (item == nullptr) {
+            return false;
+        }
+        {
             const std::lock_guard lock(desk_.guard);
-            if (item.outer == nullptr || item.put) { // became a row meanwhile
-                item.given = false;
-                desk_.spool.back(item, desk_.options.wall());
-                desk_.runtime.wake();
-                return taken::pending;
+            if (item->outer != &node || item->put || item->lent != nullptr) {
+                return false; // answered meanwhile, or about to be
             }
-            desk_.spool.give_back(item);
+            if (item->where_now == kept_at::pending || item->where_now == kept_at::parked) {
+                desk_.spool.give_back(*item);
+                return true;
+            }
+            desk_.spool.pin(*item);
         }
-        return how;
+        const bool mine = kafka_.withdraw(*item);
+        const std::lock_guard lock(desk_.guard);
+        const bool answered = item->outer != &node || item->put; // the gate closed meanwhile
+        if (mine && answered) {
+            item->given = false;
+            desk_.spool.back(*item);
+        } else if (mine) {
+            desk_.spool.give_back(*item);
+        }
+        desk_.spool.unpin(*item);
+        return mine && !answered;
     }
 
     // --- the home
@@ -292,28 +304,19 @@ private:
             }
         }
     }
-    /// Turns what passes through to Kafka's client into rows, and tells its publishers.
-    auto answer_direct() noexcept -> bool {
-        publish_node* outer = nullptr;
-        {
-            const std::lock_guard lock(desk_.guard);
-            kept* const item = desk_.spool.first_direct();
-            if (item == nullptr) {
-                return false;
-            }
-            try {
-                desk_.spool.to_row(*item, desk_.options.wall());
-                if (desk_.stores()) {
-                    desk_.store(*item);
-                    return true;
-                }
-            } catch (...) { // no memory: its publisher waits for Kafka
-                return item->where_now != kept_at::direct;
-            }
-            outer = &desk_.answer(*item);
+    /// Turns the oldest that passes through to Kafka's client into a row. False: there is none.
+    auto keep_passing() noexcept -> bool {
+        const std::lock_guard lock(desk_.guard);
+        publish_node* const node = desk_.spool.first_passing();
+        if (node == nullptr) {
+            return false;
         }
-        outer->completed(*outer);
-        return true;
+        try {
+            passing_.keep(*node);
+            return true;
+        } catch (...) { // no memory: its publisher waits for Kafka
+            return !degrade::spool::passes(*node);
+        }
     }
     /// Those that came before it was decided whether Kafka is there: `what(item)` says who is told.
     template <class What> void each_unanswered(What what) noexcept {
@@ -362,6 +365,7 @@ private:
 
     transport& kafka_;
     spool_desk desk_;
+    spool_passing passing_{desk_};
     spool_routes routes_;
     spool_replay replay_;
     spool_filing filing_;
