@@ -10,20 +10,21 @@
 
 namespace cobus::detail {
 
-/// The nodes of a bus. Whoever uses it locks.
-class publish_pool {
+/// The nodes of a bus. Whoever uses it locks. A template, because who knows how a node hears of its
+/// handlers, which each needs, is `publisher`.
+template <class Op> class publish_pool {
 public:
     explicit publish_pool(publisher& owner) noexcept : owner_(&owner) {}
 
     /// May throw `std::bad_alloc`.
-    [[nodiscard]] auto take() -> publish_op* {
+    [[nodiscard]] auto take() -> Op* {
         if (free_ == nullptr) {
             grow();
         }
         return std::exchange(free_, free_->free_next);
     }
     /// Makes it as new. Its content went before: users' destructors run without the lock.
-    void put(publish_op& op) noexcept {
+    void put(Op& op) noexcept {
         op.where = receipt();
         op.ec.clear();
         op.problem.clear();
@@ -40,25 +41,25 @@ public:
     }
     template <class Visit> void each(Visit visit) {
         for (const auto& some : chunks_) {
-            for (publish_op& op : *some) {
+            for (Op& op : *some) {
                 visit(op);
             }
         }
     }
 
 private:
-    using chunk = std::array<publish_op, 64>;
+    using chunk = std::array<Op, 64>;
 
     void grow() {
         chunks_.push_back(std::make_unique<chunk>());
-        for (publish_op& op : *chunks_.back()) {
+        for (Op& op : *chunks_.back()) {
             op.owner = owner_;
             op.free_next = std::exchange(free_, &op);
         }
     }
 
     publisher* owner_;
-    publish_op* free_ = nullptr;
+    Op* free_ = nullptr;
     std::vector<std::unique_ptr<chunk>> chunks_;
 };
 

@@ -382,7 +382,7 @@ private:
     call_number calls_;
     queue<publish_op> early_; ///< submitted after the start was asked for, and before it was done
     std::size_t most_early_ = 0; ///< of those that would not wait
-    publish_pool nodes_{*this};
+    publish_pool<publish_op> nodes_{*this};
     publish_deadlines deadlines_;
 };
 
