@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cobus/testing/kit/forwarding_stream.hpp>
 #include <cobus/transport/memory.hpp>
 #include <cobus/transport/transport.hpp>
 
@@ -59,47 +60,36 @@ struct own_publish : publish_node {
 };
 
 /// A stream over memory's, with a fault.
-class broken_stream final : public stream {
+class broken_stream final : public testing::detail::forwarding_stream {
 public:
     broken_stream(std::unique_ptr<stream> inner, fault what)
-        : inner_(std::move(inner)), what_(what) {}
+        : forwarding_stream(std::move(inner)), what_(what) {}
 
-    [[nodiscard]] auto traits() const noexcept -> stream_traits override {
-        return inner_->traits();
-    }
     auto poll(std::span<delivery> room) noexcept -> polled override {
-        const polled got = inner_->poll(room);
+        const polled got = inner().poll(room);
         for (std::size_t i = 0; i < got.count; ++i) {
             delivered_[room[i].where] = room[i].offset + 1;
         }
         if (what_ == fault::commits_unasked && got.count > 0) {
             operation done;
             done.completed = [](operation&) noexcept {};
-            inner_->commit(everything(), room[0].epoch, done);
+            inner().commit(everything(), room[0].epoch, done);
         }
         return got;
-    }
-    void give_back(std::span<delivery> finished) noexcept override { inner_->give_back(finished); }
-    void hold(const topic_partition& where, bool held) noexcept override {
-        inner_->hold(where, held);
     }
     void commit(std::span<const position> positions, std::uint32_t epoch,
                 operation& done) noexcept override {
         if (what_ == fault::forgets_commits) {
             done.completed(done);
         } else {
-            inner_->commit(what_ == fault::commits_too_far ? everything() : positions, epoch, done);
+            inner().commit(what_ == fault::commits_too_far ? everything() : positions, epoch, done);
         }
     }
-    void settled(std::uint32_t epoch) noexcept override { inner_->settled(epoch); }
-    void update(const interest& wanted) noexcept override { inner_->update(wanted); }
-    void drain() noexcept override { inner_->drain(); }
     void close(operation& done) noexcept override {
         if (what_ != fault::never_closes) {
-            inner_->close(done);
+            inner().close(done);
         }
     }
-    void abandon() noexcept override { inner_->abandon(); }
 
 private:
     /// All that was delivered, as positions.
@@ -111,7 +101,6 @@ private:
         return positions_;
     }
 
-    std::unique_ptr<stream> inner_;
     fault what_;
     std::map<topic_partition, std::int64_t> delivered_;
     std::vector<position> positions_;

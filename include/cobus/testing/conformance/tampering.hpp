@@ -2,6 +2,7 @@
 
 #include "../../error.hpp"
 #include "../../transport/transport.hpp"
+#include "../kit/forwarding_stream.hpp"
 #include "pulse.hpp"
 
 #include <chrono>
@@ -127,24 +128,17 @@ private:
     bool losing_ = false;
 };
 
-class tampered_stream final : public stream {
+class tampered_stream final : public detail::forwarding_stream {
 public:
     tampered_stream(std::unique_ptr<stream> inner, tampering& by) noexcept
-        : inner_(std::move(inner)), by_(&by) {}
+        : forwarding_stream(std::move(inner)), by_(&by) {}
 
-    [[nodiscard]] auto traits() const noexcept -> stream_traits override {
-        return inner_->traits();
-    }
     auto poll(std::span<delivery> room) noexcept -> polled override {
-        polled got = inner_->poll(room);
+        polled got = inner().poll(room);
         if (got.what != signal::none && got.what != signal::messages) {
             by_->told(this, got);
         }
         return got;
-    }
-    void give_back(std::span<delivery> finished) noexcept override { inner_->give_back(finished); }
-    void hold(const topic_partition& where, bool held) noexcept override {
-        inner_->hold(where, held);
     }
     void commit(std::span<const position> positions, std::uint32_t epoch,
                 operation& done) noexcept override {
@@ -153,20 +147,10 @@ public:
             done.completed(done);
             return;
         }
-        inner_->commit(positions, epoch, done);
+        inner().commit(positions, epoch, done);
     }
-    void handled(const topic_partition& where, std::int64_t below) noexcept override {
-        inner_->handled(where, below);
-    }
-    void settled(std::uint32_t epoch) noexcept override { inner_->settled(epoch); }
-    void update(const interest& wanted) noexcept override { inner_->update(wanted); }
-    void drain() noexcept override { inner_->drain(); }
-    [[nodiscard]] auto receives() const noexcept -> bool override { return inner_->receives(); }
-    void close(operation& done) noexcept override { inner_->close(done); }
-    void abandon() noexcept override { inner_->abandon(); }
 
 private:
-    std::unique_ptr<stream> inner_;
     tampering* by_;
 };
 

@@ -3,6 +3,7 @@
 #include "../../detail/alarm.hpp"
 #include "../../transport/transport.hpp"
 #include "../faults.hpp"
+#include "forwarding_stream.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -42,13 +43,13 @@ private:
 
 /// Keeps messages back as a script says, each partition's in order; nothing comes while the
 /// connection is down. What it keeps back is given back unread when the partition goes.
-class faulty_stream final : public stream {
+class faulty_stream final : public forwarding_stream {
 public:
     using clock = std::chrono::steady_clock;
 
     faulty_stream(std::unique_ptr<stream> inner, fault_script script, transport_options how,
                   bool remote, waker& ready)
-        : inner_(std::move(inner)),
+        : forwarding_stream(std::move(inner)),
           script_(std::move(script)),
           how_(std::move(how)),
           remote_(remote),
@@ -61,9 +62,6 @@ public:
         script_.keep(-static_cast<std::ptrdiff_t>(kept_));
     }
 
-    [[nodiscard]] auto traits() const noexcept -> stream_traits override {
-        return inner_->traits();
-    }
     // Without memory a test may end. NOLINTNEXTLINE(bugprone-exception-escape)
     auto poll(std::span<delivery> room) noexcept -> polled override {
         const std::span<delivery> open = script_.connected() ? room : room.first(0);
@@ -74,7 +72,7 @@ public:
                 got.what = signal::messages;
                 return got;
             }
-            got = inner_->poll(open);
+            got = inner().poll(open);
             if (got.what == signal::revoked || got.what == signal::lost) {
                 for (const topic_partition& each : got.partitions) {
                     drop(each);
@@ -89,10 +87,9 @@ public:
             }
         }
     }
-    void give_back(std::span<delivery> finished) noexcept override { inner_->give_back(finished); }
     void hold(const topic_partition& where, bool held) noexcept override {
         held ? (void)held_.insert(where) : (void)held_.erase(where);
-        inner_->hold(where, held);
+        inner().hold(where, held);
         if (!held) {
             waker_->wake();
         }
@@ -104,19 +101,15 @@ public:
             done.completed(done);
             return;
         }
-        inner_->commit(positions, epoch, done);
+        inner().commit(positions, epoch, done);
     }
-    void settled(std::uint32_t epoch) noexcept override { inner_->settled(epoch); }
-    void update(const interest& wanted) noexcept override { inner_->update(wanted); }
-    void drain() noexcept override { inner_->drain(); }
-    [[nodiscard]] auto receives() const noexcept -> bool override { return inner_->receives(); }
     void close(operation& done) noexcept override {
         drop_all();
-        inner_->close(done);
+        inner().close(done);
     }
     void abandon() noexcept override {
         drop_all();
-        inner_->abandon();
+        inner().abandon();
     }
 
 private:
@@ -176,7 +169,7 @@ private:
             change(-1);
         }
         lines_.erase(found);
-        inner_->give_back(unread);
+        inner().give_back(unread);
     }
     void drop_all() {
         while (!lines_.empty()) {
@@ -188,7 +181,6 @@ private:
         script_.keep(by);
     }
 
-    std::unique_ptr<stream> inner_;
     fault_script script_;
     transport_options how_;
     bool remote_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "../../transport/transport.hpp"
+#include "forwarding_stream.hpp"
 #include "log.hpp"
 #include "relay.hpp"
 
@@ -17,21 +18,18 @@
 namespace cobus::testing::detail {
 
 /// Passes everything on, and tells the log what is read and given back.
-class tapped_stream final : public stream {
+class tapped_stream final : public forwarding_stream {
 public:
     tapped_stream(std::unique_ptr<stream> inner, std::shared_ptr<kit_log> log)
-        : inner_(std::move(inner)), log_(std::move(log)) {}
+        : forwarding_stream(std::move(inner)), log_(std::move(log)) {}
     ~tapped_stream() override {
         for (const auto& [content, each] : out_) { // a crash: they will never be given back
             log_->given_back(each);
         }
     }
 
-    [[nodiscard]] auto traits() const noexcept -> stream_traits override {
-        return inner_->traits();
-    }
     auto poll(std::span<delivery> room) noexcept -> polled override {
-        const polled got = inner_->poll(room);
+        const polled got = inner().poll(room);
         if (got.what == signal::messages) {
             for (const delivery& each : room.first(got.count)) {
                 log_->arrived(each);
@@ -45,27 +43,10 @@ public:
             log_->given_back(each);
             out_.erase({each.content, each.offset});
         }
-        inner_->give_back(finished);
+        inner().give_back(finished);
     }
-    void hold(const topic_partition& where, bool held) noexcept override {
-        inner_->hold(where, held);
-    }
-    void commit(std::span<const position> positions, std::uint32_t epoch,
-                operation& done) noexcept override {
-        inner_->commit(positions, epoch, done);
-    }
-    void handled(const topic_partition& where, std::int64_t below) noexcept override {
-        inner_->handled(where, below);
-    }
-    void settled(std::uint32_t epoch) noexcept override { inner_->settled(epoch); }
-    void update(const interest& wanted) noexcept override { inner_->update(wanted); }
-    void drain() noexcept override { inner_->drain(); }
-    [[nodiscard]] auto receives() const noexcept -> bool override { return inner_->receives(); }
-    void close(operation& done) noexcept override { inner_->close(done); }
-    void abandon() noexcept override { inner_->abandon(); }
 
 private:
-    std::unique_ptr<stream> inner_;
     std::shared_ptr<kit_log> log_;
     std::map<std::pair<const message*, std::int64_t>, delivery> out_;
 };
