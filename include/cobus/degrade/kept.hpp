@@ -92,11 +92,8 @@ struct kept final : stand_in {
     }
     /// Kafka's client has the publisher's node already.
     void lend(publish_node& node) noexcept {
-        lent = outer = &node;
-        partition = node.partition;
-        when_away = node.when_away;
-        deadline = node.deadline;
-        point(node, this);
+        lent = &node;
+        speak_for(node);
     }
     /// The client is through with the publisher's node, which is the publisher's again; what is
     /// known of the event is here.

@@ -71,7 +71,6 @@ public:
     }
     /// The oldest of those, which are linked by `passed.behind`.
     [[nodiscard]] auto first_passing() const noexcept -> publish_node* { return passing_.front(); }
-    [[nodiscard]] auto passing() const noexcept -> std::size_t { return passing_.size(); }
     /// It becomes a row, while Kafka's client has it. May throw `std::bad_alloc`, and has done
     /// nothing then.
     [[nodiscard]] auto to_row(publish_node& node, std::uint64_t lane, time_point now) -> kept& {

@@ -25,13 +25,9 @@ struct stand_in : publish_node {
 
     /// Takes the message, and how it is to be sent.
     void stand_for(publish_node& node) noexcept {
-        outer = &node;
         beside = &node;
-        partition = node.partition;
-        when_away = node.when_away;
-        deadline = node.deadline;
         content = std::move(node.content);
-        point(node, this);
+        speak_for(node);
     }
     /// Who stands in for a node; only to be compared with under the lock, and then only trusted if
     /// its `outer` is that node.
@@ -70,6 +66,14 @@ struct stand_in : publish_node {
     }
 
 protected:
+    /// The same without the message.
+    void speak_for(publish_node& node) noexcept {
+        outer = &node;
+        partition = node.partition;
+        when_away = node.when_away;
+        deadline = node.deadline;
+        point(node, this);
+    }
     void point(publish_node& node, stand_in* at) const noexcept {
         std::atomic_ref(passes ? node.passed.stand_in : node.scratch)
             .store(reinterpret_cast<std::uintptr_t>(at), std::memory_order_release);

@@ -5,9 +5,11 @@
 #include <asio/thread_pool.hpp>
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -141,11 +143,38 @@ private:
     std::map<std::string, int> last_;
 };
 
+/// What one publisher does with its nodes: publishes each, and takes back one in so many.
+void publish_some(cobus::failover& to, std::deque<racing>& nodes, std::size_t first,
+                  std::size_t end, std::size_t withdraws, std::size_t yields) {
+    for (std::size_t i = first; i < end; ++i) {
+        if (to.publish(nodes[i], true) == cobus::taken::done) {
+            nodes[i].completed(nodes[i]);
+        }
+        racing& old = nodes[i - std::min<std::size_t>(i - first, 3)];
+        if (i % withdraws == 0 && to.withdraw(old)) {
+            old.withdrawn.store(true);
+        }
+        if (i % yields == 0) {
+            std::this_thread::yield();
+        }
+    }
+}
+/// Kafka is `most` of the time, and the other now and then.
+void come_and_go(scripted_transport& kafka, const std::atomic<int>& publishers, cobus::link most,
+                 cobus::link now_and_then) {
+    for (int i = 0; publishers.load() > 0; ++i) {
+        kafka.is(i % 3 == 2 ? now_and_then : most);
+        for (int j = 0; j < 50; ++j) {
+            std::this_thread::yield();
+        }
+    }
+}
+
 } // namespace
 
 TEST_CASE("publishers on several threads keep their order while Kafka comes and goes") {
     constexpr int publishers = 4;
-    constexpr int each = 1500;
+    constexpr std::size_t each = 1500;
     cobus::transport_options options;
     options.wait_limit = 24h;
     auto kafka_owner = std::make_unique<scripted_transport>();
@@ -169,30 +198,16 @@ TEST_CASE("publishers on several threads keep their order while Kafka comes and 
         kafka.is(cobus::link::up);
         started.over.wait(false);
 
-        for (int i = 0; i < publishers * each; ++i) {
+        for (std::size_t i = 0; i < publishers * each; ++i) {
             // Three threads deliver, one waits; each has a topic, so that its order can be seen.
-            nodes.emplace_back("p" + std::to_string(i / each), i,
+            nodes.emplace_back("p" + std::to_string(i / each), static_cast<int>(i),
                                i / each == 3 ? policy::wait : policy::deliver);
         }
         std::atomic<int> running{publishers};
         std::vector<std::thread> threads;
-        for (int p = 0; p < publishers; ++p) {
+        for (std::size_t p = 0; p < publishers; ++p) {
             threads.emplace_back([&, p] {
-                for (int i = p * each; i < (p + 1) * each; ++i) {
-                    racing& node = nodes[static_cast<std::size_t>(i)];
-                    if (whole.publish(node, true) == cobus::taken::done) {
-                        node.completed(node);
-                    }
-                    if (i % 16 == 0) {
-                        racing& old = nodes[static_cast<std::size_t>(std::max(p * each, i - 3))];
-                        if (whole.withdraw(old)) {
-                            old.withdrawn.store(true);
-                        }
-                    }
-                    if (i % 8 == 0) {
-                        std::this_thread::yield();
-                    }
-                }
+                publish_some(whole, nodes, p * each, (p + 1) * each, 16, 8);
                 running.fetch_sub(1);
             });
         }
@@ -203,14 +218,8 @@ TEST_CASE("publishers on several threads keep their order while Kafka comes and 
                 std::this_thread::yield();
             }
         });
-        threads.emplace_back([&] {
-            for (int i = 0; running.load() > 0; ++i) {
-                kafka.is(i % 3 == 2 ? cobus::link::up : cobus::link::down);
-                for (int j = 0; j < 50; ++j) {
-                    std::this_thread::yield();
-                }
-            }
-        });
+        threads.emplace_back(
+            [&] { come_and_go(kafka, running, cobus::link::down, cobus::link::up); });
         for (std::thread& thread : threads) {
             thread.join();
         }
@@ -239,7 +248,7 @@ TEST_CASE("publishers on several threads keep their order while Kafka comes and 
 
 TEST_CASE("what is kept is told once and comes back once, on threads, while Kafka comes and goes") {
     constexpr int publishers = 4;
-    constexpr int each = 1500;
+    constexpr std::size_t each = 1500;
     auto kafka_owner = std::make_unique<scripted_transport>();
     auto memory_owner = std::make_unique<scripted_transport>();
     scripted_transport& kafka = *kafka_owner;
@@ -255,27 +264,15 @@ TEST_CASE("what is kept is told once and comes back once, on threads, while Kafk
         whole.start(changes, started);
         kafka.is(cobus::link::up);
         started.over.wait(false);
-        for (int i = 0; i < publishers * each; ++i) {
-            nodes.emplace_back("p" + std::to_string(i / each), i,
+        for (std::size_t i = 0; i < publishers * each; ++i) {
+            nodes.emplace_back("p" + std::to_string(i / each), static_cast<int>(i),
                                i % 2 == 0 ? policy::deliver_and_spool : policy::spool);
         }
         std::atomic<int> running{publishers};
         std::vector<std::thread> threads;
-        for (int p = 0; p < publishers; ++p) {
+        for (std::size_t p = 0; p < publishers; ++p) {
             threads.emplace_back([&, p] {
-                for (int i = p * each; i < (p + 1) * each; ++i) {
-                    racing& node = nodes[static_cast<std::size_t>(i)];
-                    if (whole.publish(node, true) == cobus::taken::done) {
-                        node.completed(node);
-                    }
-                    if (i % 4 == 0) {
-                        racing& old = nodes[static_cast<std::size_t>(std::max(p * each, i - 3))];
-                        if (whole.withdraw(old)) {
-                            old.withdrawn.store(true);
-                        }
-                        std::this_thread::yield();
-                    }
-                }
+                publish_some(whole, nodes, p * each, (p + 1) * each, 4, 4);
                 running.fetch_sub(1);
             });
         }
@@ -286,14 +283,8 @@ TEST_CASE("what is kept is told once and comes back once, on threads, while Kafk
                 std::this_thread::yield();
             }
         });
-        threads.emplace_back([&] {
-            for (int i = 0; running.load() > 0; ++i) {
-                kafka.is(i % 3 == 2 ? cobus::link::down : cobus::link::up);
-                for (int j = 0; j < 50; ++j) {
-                    std::this_thread::yield();
-                }
-            }
-        });
+        threads.emplace_back(
+            [&] { come_and_go(kafka, running, cobus::link::up, cobus::link::down); });
         for (std::thread& thread : threads) {
             thread.join();
         }

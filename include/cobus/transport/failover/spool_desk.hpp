@@ -219,7 +219,9 @@ public:
         return put ? told_of_end(sequence, std::move(rest), {}) : std::move(rest);
     }
 
-    /// Kafka's client is through with a row. Returns who is to be told.
+    // What Kafka's client says.
+
+    /// It is through with a row. Returns who is to be told.
     auto settle(kept& item, bool at_once) noexcept -> publish_node* {
         degrade::remains rest;
         publish_node* outer = nullptr;
@@ -248,8 +250,6 @@ public:
         runtime.wake();
         return outer;
     }
-    // What Kafka's client says.
-
     void acknowledged(const publish_node& node, degrade::route_marks& of) noexcept try {
         doors.acknowledged(node);
         of.acknowledged(node.where.partition(), node.where.offset());
@@ -268,6 +268,7 @@ public:
         }
         return over || !(node.ec == condition::permanent);
     }
+
     /// Handlers of this process may get something.
     [[nodiscard]] auto delivers() noexcept -> bool {
         const std::lock_guard lock(guard);

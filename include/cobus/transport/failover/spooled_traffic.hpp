@@ -54,7 +54,6 @@ public:
         if (encodes_ && !encode_node(node)) {
             return taken::done;
         }
-        const std::int32_t asked = node.partition;
         {
             std::unique_lock lock(desk_.guard);
             if (!desk_.is_open || desk_.stop_at) {
@@ -69,8 +68,8 @@ public:
             const bool usual = desk_.gate.what == state::connected && desk_.spool.waiting() == 0 &&
                                !desk_.doors.any();
             if (!usual) {
-                const std::uint64_t lane =
-                    degrade::lane_of(node.content->interned_topic(), node.content->key(), asked);
+                const std::uint64_t lane = degrade::lane_of(node.content->interned_topic(),
+                                                            node.content->key(), node.partition);
                 if (!may_pass(node, lane)) {
                     return keep(node, lane, may_wait, std::move(lock));
                 }
