@@ -108,10 +108,10 @@ public:
         net::io_context context;
         run(context, [&]() -> net::awaitable<void> {
             cobus::bus bus(context.get_executor(), settings_, cobus::kafka());
-            auto reader =
-                bus.on<order>("reader", [this](const order&, const cobus::context& where) {
-                    ++(where.in_process() ? in_process : handled);
-                });
+            auto reader = bus.on<order>(cobus::handler("reader").retry_topics(retries_for_long),
+                                        [this](const order&, const cobus::context& where) {
+                                            ++(where.in_process() ? in_process : handled);
+                                        });
             const auto begin = steady::now();
             try {
                 co_await bus.start();
@@ -146,6 +146,7 @@ public:
 
     log_book log;
     std::string said;
+    bool retries_for_long = false;
     std::error_code refused;
     steady::duration took{};
     cobus::state what = cobus::state::connecting;
@@ -363,6 +364,24 @@ TEST_CASE("what may not be read is said with what is missing, and comes once it 
     CHECK(one.handled > 0);
     CHECK(one.log.with("READ to consume").size() == 1);
     CHECK(one.in_process == 0);
+}
+
+TEST_CASE("retry topics that may not be made hold up no assignment, and say what is missing") {
+    plain_create_topic(server().open(), "no-retries", 1);
+    const std::string user = secured_kafka::writer;
+    grant(user, may_read, a_topic, "no-retries");
+    grant(user, may_write, a_topic, "no-retries");
+    grant(user, may_read, a_group, "no-retries");
+    service one(limited(user), "no-retries");
+    one.retries_for_long = true;
+    const auto begin = steady::now();
+    one.lives([&one](cobus::bus& bus) -> net::awaitable<void> {
+        (void)co_await one.publishes(bus);
+        co_await until([&one] { return one.handled > 0; });
+    });
+    CAPTURE(one.log.text());
+    CHECK(steady::now() - begin < 9s); // a topic that is being made is given 10 s
+    CHECK(one.log.with("CREATE to make it): until the next assignment, long retries").size() == 3);
 }
 
 TEST_CASE("a missing topic that may not be made fails its publishes within the decision time") {

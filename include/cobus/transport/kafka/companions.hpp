@@ -9,6 +9,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -87,26 +90,31 @@ private:
             return presence::here;
         }
         const bool in_time = create_by_ == clock::time_point() || clock::now() < create_by_;
-        if (found.partitions == 0 && needed_.partitions > 0 && creates_ && in_time) {
+        const auto refused = refused_.find(*which.topic);
+        if (found.partitions == 0 && needed_.partitions > 0 && creates_ && in_time &&
+            refused == refused_.end()) {
             return presence::to_come;
         }
-        say_missing(which, needed_, found, of.watch());
+        say_missing(which, found, refused != refused_.end() ? refused->second : found.code,
+                    of.watch());
         return presence::none;
     }
-    static void say_missing(const companion& which, const topic_answer& needed,
-                            const topic_answer& found, cluster_watch& watch) {
+    void say_missing(const companion& which, const topic_answer& found, rd_kafka_resp_err_t why,
+                     cluster_watch& watch) const {
         std::string line = "topic " + *which.topic + " needs as many partitions as " + *which.of +
-                           ", " + std::to_string(needed.partitions) + ", and has " +
+                           ", " + std::to_string(needed_.partitions) + ", and has " +
                            std::to_string(found.partitions);
-        const auto code = needed.code != RD_KAFKA_RESP_ERR_NO_ERROR ? needed.code : found.code;
+        const auto code = needed_.code != RD_KAFKA_RESP_ERR_NO_ERROR ? needed_.code : why;
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            line.append(" (").append(rd_kafka_err2str(code)).append(")");
+            line.append(" (").append(rd_kafka_err2str(code));
+            const std::string cure = cure_of(code, {}, 0);
+            line.append(cure.empty() ? cure : "; " + cure).append(")");
         }
         watch.log(log_level::error,
                   line + ": until the next assignment, long retries become dead letters");
     }
     /// All at once: a cluster that does not answer, or refuses, costs its time limit.
-    static void create(const std::vector<new_topic>& missing, client& of) {
+    void create(const std::vector<new_topic>& missing, client& of) {
         const queue_ptr answers(rd_kafka_queue_new(of.get()));
         if (!request_topics(of.get(), missing, limit_ms, answers.get())) {
             return;
@@ -118,13 +126,26 @@ private:
             rd_kafka_conf_set_log_cb(asking.get(), nullptr);
             rd_kafka_conf_set(asking.get(), "allow.auto.create.topics", "true", nullptr, 0);
             make_topics_by_asking(std::move(asking), missing, limit_ms);
+            return;
+        }
+        note_refusals(*rd_kafka_event_CreateTopics_result(answer.get()));
+    }
+    void note_refusals(const rd_kafka_CreateTopics_result_t& answer) {
+        std::size_t count = 0;
+        const auto* const* topics = rd_kafka_CreateTopics_result_topics(&answer, &count);
+        for (const rd_kafka_topic_result_t* each : std::span(topics, count)) {
+            const rd_kafka_resp_err_t code = rd_kafka_topic_result_error(each);
+            if (code != RD_KAFKA_RESP_ERR_NO_ERROR && classify(code) == condition::permanent) {
+                refused_[rd_kafka_topic_result_name(each)] = code;
+            }
         }
     }
 
     std::vector<companion> wanted_;
     std::vector<const std::string*> added_;
     bool creates_;
-    clock::time_point create_by_{}; ///< of all that are missing
+    clock::time_point create_by_{};                      ///< of all that are missing
+    std::map<std::string, rd_kafka_resp_err_t> refused_; ///< which will not be made
     const std::string* asked_ = nullptr;
     topic_answer needed_; ///< the answer: companions of one topic follow each other
 };
