@@ -55,6 +55,22 @@ struct dead_letter_health {
     [[nodiscard]] auto well() const noexcept -> bool { return waiting == 0 && stopped == 0; }
 };
 
+/// What cannot wait in the topics of `settings::retry_topics` as it should.
+struct retry_health {
+    /// Events that their topic refuses, or has no room for beside 16,384 others of their partition,
+    /// and that are tried again. Each holds up its key, and behind it nothing is committed.
+    std::size_t waiting = 0;
+    /// Partitions of which nothing is handled yet, because their retry topic refuses the marker up
+    /// to which it is read first.
+    std::size_t stopped = 0;
+    std::chrono::steady_clock::time_point since{}; ///< that the oldest of these is there
+    std::error_code cause{};                       ///< of the last of them
+    std::string why{};                             ///< the same in words
+
+    /// Nothing waits, nothing stands still.
+    [[nodiscard]] auto well() const noexcept -> bool { return waiting == 0 && stopped == 0; }
+};
+
 /// What is kept for Kafka.
 struct spooled {
     std::uint64_t messages = 0;
@@ -90,6 +106,7 @@ struct health {
     std::error_code cause;
     std::string why; ///< the cause in words, without secrets; empty when all is well
     dead_letter_health dead_letters{};
+    retry_health retries{};
     spooled kept{};
     /// While Kafka as a whole answers: the routes on which it does not.
     std::vector<closed_route> routes{};

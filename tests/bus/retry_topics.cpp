@@ -83,6 +83,9 @@ struct scene {
         members.erase(members.begin() + static_cast<std::ptrdiff_t>(which));
         kit.settle();
     }
+    [[nodiscard]] auto retries() const -> cobus::retry_health {
+        return members.front().bus->health().retries;
+    }
     /// First deliveries that went well, of one key.
     [[nodiscard]] auto of(char key) const -> std::vector<std::string> {
         std::vector<std::string> found;
@@ -252,11 +255,64 @@ TEST_CASE("a retry topic that refuses holds its key up until it takes what faile
     here.failing = {"a1"};
     here.publish("a1");
     here.publish("a2");
+    here.kit.advance(100ms);
+    const cobus::retry_health held = here.retries();
+    CHECK(held.waiting == 1);
+    CHECK(held.cause == cobus::errc::unavailable);
+    CHECK(held.why.find("'retry.g.t' refuses") != std::string::npos);
+    CHECK(here.kit.clock().now() - held.since <= 100ms);
     here.kit.advance(1s);
     here.failing.clear();
     here.kit.until_idle();
     CHECK(here.of('a') == texts{"a1", "a2"});
     CHECK(here.attempts["a1"] == 3);
+    CHECK(here.retries().well());
+    CHECK(here.retries().why.empty());
+}
+
+TEST_CASE("health counts partitions whose retry topic cannot be read yet") {
+    scene here({1min}, 1);
+    here.kit.faults.fail(cobus::testing::first(3).topic("retry.g.t"), cobus::errc::unavailable);
+    here.open();
+    here.publish("a1");
+    CHECK(here.handled.empty());
+    CHECK(here.retries().stopped == 1);
+    CHECK(here.retries().cause == cobus::errc::unavailable);
+    here.kit.advance(5s);
+    CHECK(here.handled == texts{"a1"});
+    CHECK(here.retries().well());
+    here.kit.faults.fail(cobus::testing::first(1).topic("retry.g.t"), cobus::errc::unavailable);
+    here.open();
+    here.crash(1); // with the partition that it could not read
+    here.kit.advance(5s);
+    CHECK(here.retries().well());
+}
+
+TEST_CASE("where as many wait as may, what fails is held up until some are through") {
+    constexpr int most = 16384;
+    scene here({1h}, 1);
+    here.open();
+    here.failing = {"a0"};
+    here.publish("a0");
+    here.kit.advance(100ms);
+    for (int i = 1; i < most; ++i) {
+        here.publish("a" + std::to_string(i));
+    }
+    CHECK(here.retries().well());
+    here.failing.insert("b1");
+    here.publish("b1");
+    here.publish("c1");
+    here.kit.advance(100ms);
+    CHECK(here.handled == texts{"c1"});
+    CHECK(here.retries().waiting == 1);
+    CHECK_FALSE(here.retries().cause);
+    CHECK(here.retries().why.find("16384 of one partition wait already") != std::string::npos);
+    here.failing.clear();
+    here.kit.until_idle();
+    CHECK(here.handled.size() == most + 2);
+    CHECK(here.of('a').size() == most);
+    CHECK(here.of('b') == texts{"b1"});
+    CHECK(here.retries().well());
 }
 
 TEST_CASE(

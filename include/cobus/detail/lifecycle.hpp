@@ -82,6 +82,7 @@ public:
             now = transport_ != nullptr ? transport_->health() : cobus::health();
         }
         now.dead_letters = dispatcher_->runs().dead_letters();
+        now.retries = dispatcher_->runs().retry_health();
         now.unknown_types = dispatcher_->unknown_types();
         return now;
     }

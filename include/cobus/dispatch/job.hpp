@@ -146,7 +146,7 @@ struct job {
     local_run* local = nullptr; ///< of an event that is kept for Kafka as well
     // Of `retry_topics`.
     unsigned tried = 0;     ///< times that it was tried before it waited there
-    unsigned refusals = 0;  ///< of its writing
+    unsigned refusals = 0;  ///< times that it could not be written
     std::uint8_t tier = 0;  ///< where it goes
     bool following = false; ///< without having run, behind another of its lane
     bool diverting = false; ///< it is being written, or was

@@ -64,7 +64,7 @@ public:
                           place_of(work) + ", as its handler '" + work.handler->name() +
                           "' asks for; add a handler and start again";
         host_->log(log_level::error, why);
-        book_.stopped(std::move(why), host_->now());
+        book_.stopped({}, std::move(why), host_->now());
     }
     /// The job is over, however.
     void forget(job& work) {

@@ -24,6 +24,7 @@ struct retry_lot {
         std::deque<record*> waiting; ///< for their time, in the order of their offsets
         bool restored;               ///< what waited before the assignment was read
         std::chrono::steady_clock::time_point ask_at;
+        bool refused; ///< the marker that is to be read first
     };
 
     [[nodiscard]] auto find(const partition_state& which) -> tier& {

@@ -2,11 +2,13 @@
 
 #include "../detail/intern.hpp"
 #include "../error.hpp"
+#include "../state.hpp"
 #include "letters.hpp"
 #include "partitions.hpp"
 #include "registration.hpp"
 #include "retry_lot.hpp"
 #include "retry_message.hpp"
+#include "retry_trouble.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -45,6 +47,9 @@ public:
                  std::vector<std::chrono::milliseconds> delays)
         : host_(&host), client_(&who), group_(std::move(group)), delays_(std::move(delays)) {}
 
+    /// From any thread.
+    [[nodiscard]] auto health() const -> retry_health { return trouble_.health(); }
+
     // The partitions.
 
     /// Finds retry partitions with the partitions that they belong to. Those are read no further
@@ -68,6 +73,9 @@ public:
     template <class Predicate> void leave(Predicate which) {
         std::erase_if(lots_, [&](const auto& lot) {
             lot->gone = lot->gone || which(*lot->main);
+            if (lot->gone) {
+                std::ranges::for_each(lot->tiers, [&](auto& each) { trouble_.lets_go(each); });
+            }
             return lot->gone;
         });
     }
@@ -238,6 +246,7 @@ public:
             return;
         }
         if (lot->ledger.size() >= most_waiting) { // its lane is kept, and so its partition stops
+            trouble_.holds_up(work, *lot->tiers[work.tier].topic, most_waiting);
             client_->letter_refused(work, std::chrono::seconds(1));
             return;
         }
@@ -245,6 +254,7 @@ public:
     }
     /// The job is over, however: those behind it may be next.
     void over(job& work) {
+        trouble_.lets_go(work);
         if (work.of->visit && !work.diverting && !work.passed && !work.of->abandoned) {
             work.of->partition->lot->ledger.drop(retry_lane(work), work.of->from.offset);
         }
@@ -278,7 +288,9 @@ private:
             retry_topics& home = *home_;
             const std::size_t tier = tier_;
             pool_delete(this);
-            if (ec && !of->gone && !home.shut_) {
+            if (!ec) {
+                home.trouble_.lets_go(of->tiers[tier]);
+            } else if (!of->gone && !home.shut_) {
                 home.not_asked(of->tiers[tier], ec);
             }
         }
@@ -299,7 +311,7 @@ private:
             if (found == nullptr) {
                 return nullptr;
             }
-            lot->tiers.push_back({found, topic, {}, false, {}});
+            lot->tiers.push_back({found, topic, {}, false, {}, false});
         }
         for (const retry_lot::tier& each : lot->tiers) {
             each.at->lot = lot;
@@ -323,16 +335,8 @@ private:
     }
     void not_asked(retry_lot::tier& which, std::error_code ec) {
         which.ask_at = host_->now() + std::chrono::seconds(1);
-        say_refused(*which.topic, ec);
+        trouble_.holds_up(which, ec);
         host_->wake();
-    }
-    void say_refused(std::string_view topic, std::error_code ec) {
-        if (std::exchange(refusal_, ec) != ec) {
-            host_->log(log_level::error, "the retry topic '" + std::string(topic) +
-                                             "' refuses: " + ec.message() +
-                                             "; it is tried again, and meanwhile what belongs "
-                                             "there holds its partition up");
-        }
     }
     [[nodiscard]] static auto follow(job& work, const retry_lot& lot,
                                      const retry_ledger::lane& lane) -> turn {
@@ -358,7 +362,7 @@ private:
     }
     void sent(job& work, std::error_code ec) {
         if (!ec) {
-            refusal_.clear();
+            trouble_.taken();
             client_->letter_over(work);
         } else if (shut_ || work.of->abandoned) {
             work.of->abandoned = true;
@@ -366,11 +370,13 @@ private:
         } else if (ec == make_error_code(errc::too_large)) {
             cannot(work, "it is too large to wait in a retry topic");
         } else {
-            say_refused(*work.of->partition->lot->tiers[work.tier].topic, ec);
-            client_->letter_refused(work, letter_wait(work.refusals++));
+            const auto wait = letter_wait(work.refusals);
+            trouble_.holds_up(work, *work.of->partition->lot->tiers[work.tier].topic, ec);
+            client_->letter_refused(work, wait);
         }
     }
     void cannot(job& work, std::string why) {
+        trouble_.lets_go(work);
         work.of->partition->lot->ledger.drop(retry_lane(work), work.of->from.offset);
         work.diverting = false;
         work.ended = result::undecodable(std::move(why));
@@ -384,7 +390,7 @@ private:
     std::vector<std::shared_ptr<retry_lot>> lots_;
     std::size_t waiting_ = 0;
     clock::time_point commit_again_{};
-    std::error_code refusal_; ///< of the last one, to say each cause once
+    retry_trouble trouble_{*host_};
     bool shut_ = false;
 };
 

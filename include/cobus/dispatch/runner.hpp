@@ -82,6 +82,7 @@ public:
     }
     /// From any thread.
     [[nodiscard]] auto dead_letters() const -> dead_letter_health { return letters_.health(); }
+    [[nodiscard]] auto retry_health() const -> cobus::retry_health { return retries_.health(); }
     [[nodiscard]] auto due() const noexcept -> clock::time_point {
         return (std::min)({delays_.next(), retries_.due(),
                            gated_.due([this](const registration& each) { return may_run(each); })});
