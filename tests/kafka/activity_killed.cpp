@@ -25,6 +25,7 @@
 #include <string_view>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 // A consumer that is killed over and over. Its handlers write to a file outside of cobus, and
@@ -98,6 +99,7 @@ void consume_for_ever(const std::string& topic, const std::string& file) {
     asio::signal_set asked(context, SIGTERM);
     asked.async_wait(
         [&](std::error_code, int) { bus.stop([&](std::error_code) { context.stop(); }); });
+    out.write('s', -1, 0, "started");
     bus.start([](std::error_code ec) { REQUIRE_FALSE(ec); });
     context.run();
 }
@@ -272,7 +274,11 @@ TEST_CASE(
     }
     {
         child_process consumer(consume);
-        while (sum(committed(topic, partitions)) < total) { // repeats may be the last to end
+        const auto starts = [&file] {
+            return std::ranges::count(journal(file).lines, 's', &journal::line::what);
+        };
+        while (std::cmp_less_equal(starts(), kills.size()) ||
+               sum(committed(topic, partitions)) < total) { // repeats may be the last to end
             REQUIRE(std::chrono::steady_clock::now() < deadline);
             REQUIRE_FALSE(consumer.wait(100ms));
         }

@@ -1,6 +1,7 @@
 #include "kafka_server.hpp"
 #include "plain_client.hpp"
 #include "run.hpp"
+#include "sanitizer.hpp"
 
 #include <cobus/cobus.hpp>
 #include <cobus/json.hpp>
@@ -42,11 +43,7 @@ using cobus::test::run;
 using cobus::test::until;
 namespace net = cobus::net;
 
-#if defined(__SANITIZE_THREAD__)
-constexpr std::size_t of_the_sanitizer = 1;
-#else
-constexpr std::size_t of_the_sanitizer = 0;
-#endif
+constexpr std::size_t of_the_sanitizer = cobus::test::thread_sanitizer ? 1 : 0;
 
 /// The names of this process's threads but librdkafka's.
 auto our_threads() -> std::vector<std::string> {

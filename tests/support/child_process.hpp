@@ -76,6 +76,14 @@ public:
             ::killpg(pid_, number);
     }
 
+    /// Returns when all threads of the program stand still.
+    void freeze() {
+        signal(SIGSTOP);
+        siginfo_t stopped{};
+        if (!reaped_)
+            check(::waitid(P_PID, static_cast<id_t>(pid_), &stopped, WSTOPPED | WEXITED | WNOWAIT));
+    }
+
     /// True when the program has ended within the time.
     auto wait(milliseconds limit) -> bool {
         if (reaped_)

@@ -77,8 +77,11 @@ public:
     void stop(int broker) { end(broker, SIGTERM); }
 
     /// Connections stay open and nothing answers.
-    void freeze() { signal_each(SIGSTOP); }
-    void freeze(int broker) { process(broker).signal(SIGSTOP); }
+    void freeze() {
+        for (int broker = 1; broker <= options_.brokers; ++broker)
+            freeze(broker);
+    }
+    void freeze(int broker) { process(broker).freeze(); }
     void thaw() { signal_each(SIGCONT); }
     void thaw(int broker) { process(broker).signal(SIGCONT); }
 

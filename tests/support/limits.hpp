@@ -1,6 +1,7 @@
 #pragma once
 
 #include "log_book.hpp"
+#include "sanitizer.hpp"
 #include "temporary_folder.hpp"
 
 #include <cobus/cobus.hpp>
@@ -268,7 +269,7 @@ inline void limits_check_stop(limits_bus& one) {
 
 inline void limits_check_destroy(limits_bus& one) {
     CAPTURE(std::string(one.way.name));
-    CHECK(one.destroy() < std::chrono::seconds(1));
+    CHECK(one.destroy() < std::chrono::seconds(thread_sanitizer ? 3 : 1));
     CHECK(one.all_answered());
 }
 

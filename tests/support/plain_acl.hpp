@@ -18,24 +18,27 @@ struct plain_right {
 
 /// Grants them all and returns when the broker has them.
 inline void plain_grant(const std::string& brokers, const std::vector<plain_right>& rights) {
-    const plain_client client(RD_KAFKA_PRODUCER, brokers);
-    const auto queue = plain_detail::answers_of(client);
-    std::vector<rd_kafka_AclBinding_t*> all;
-    char reason[256] = "";
-    for (const plain_right& each : rights)
-        all.push_back(
-            rd_kafka_AclBinding_new(each.on, each.name.c_str(), RD_KAFKA_RESOURCE_PATTERN_LITERAL,
-                                    ("User:" + each.principal).c_str(), "*", each.operation,
-                                    RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, reason, sizeof reason));
-    rd_kafka_CreateAcls(client.native(), all.data(), all.size(), nullptr, queue.get());
-    rd_kafka_AclBinding_destroy_array(all.data(), all.size());
-    const auto answer = plain_detail::answer_on(queue.get(), "rights");
-    std::size_t count = 0;
-    const rd_kafka_acl_result_t** results =
-        rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(answer.get()), &count);
-    for (std::size_t i = 0; i < count; ++i)
-        if (const rd_kafka_error_t* error = rd_kafka_acl_result_error(results[i]))
-            throw std::runtime_error(std::string("rights: ") + rd_kafka_error_string(error));
+    const auto request = [&](rd_kafka_t* client, rd_kafka_queue_t* queue) {
+        std::vector<rd_kafka_AclBinding_t*> all;
+        char reason[256] = "";
+        for (const plain_right& each : rights)
+            all.push_back(rd_kafka_AclBinding_new(
+                each.on, each.name.c_str(), RD_KAFKA_RESOURCE_PATTERN_LITERAL,
+                ("User:" + each.principal).c_str(), "*", each.operation,
+                RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, reason, sizeof reason));
+        rd_kafka_CreateAcls(client, all.data(), all.size(), nullptr, queue);
+        rd_kafka_AclBinding_destroy_array(all.data(), all.size());
+    };
+    const auto result = [](rd_kafka_event_t* answer) {
+        std::size_t count = 0;
+        const rd_kafka_acl_result_t** results =
+            rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(answer), &count);
+        for (std::size_t i = 0; i < count; ++i)
+            if (const rd_kafka_error_t* error = rd_kafka_acl_result_error(results[i]))
+                return rd_kafka_error_code(error);
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    };
+    plain_detail::ask(brokers, "rights", request, result);
 }
 
 } // namespace cobus::test

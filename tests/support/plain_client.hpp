@@ -114,18 +114,28 @@ inline void enqueue(rd_kafka_t* client, const std::string& topic, const plain_me
     return message;
 }
 
-/// Where an admin request of that client is answered.
-[[nodiscard]] inline auto answers_of(const plain_client& client) {
-    return std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)>(
-        rd_kafka_queue_new(client.native()), rd_kafka_queue_destroy);
-}
-
-/// Waits for the answer; throws when there is none, or it is a failure as a whole.
-[[nodiscard]] inline auto answer_on(rd_kafka_queue_t* queue, const char* what) {
-    std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> answer(
-        rd_kafka_queue_poll(queue, 60'000), rd_kafka_event_destroy);
-    plain_check(answer ? rd_kafka_event_error(answer.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT, what);
-    return answer;
+/// Requests something of the cluster with `request(client, queue)` and reads the result from the
+/// answer; throws when there is none, or it is a failure. librdkafka 2.12 may never send a new
+/// client's request, so another client repeats it, which may find it `done` already.
+template <class Request, class Result>
+void ask(const std::string& brokers, const char* what, Request request, Result result,
+         rd_kafka_resp_err_t done = RD_KAFKA_RESP_ERR_NO_ERROR) {
+    constexpr int limit = 10'000;
+    for (int tries = 1;; ++tries) {
+        const plain_client client(RD_KAFKA_PRODUCER, brokers);
+        const std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)> queue(
+            rd_kafka_queue_new(client.native()), rd_kafka_queue_destroy);
+        request(client.native(), queue.get());
+        const std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> answer(
+            rd_kafka_queue_poll(queue.get(), limit), rd_kafka_event_destroy);
+        if (!answer && tries < 6)
+            continue;
+        plain_check(answer ? rd_kafka_event_error(answer.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT,
+                    what);
+        if (const rd_kafka_resp_err_t code = result(answer.get()); tries == 1 || code != done)
+            plain_check(code, what);
+        return;
+    }
 }
 
 } // namespace plain_detail
@@ -152,49 +162,59 @@ inline void plain_produce(const std::string& brokers, const std::string& topic,
 /// Creates the topic and returns when the broker has it; the mock cluster has no such request.
 inline void plain_create_topic(const std::string& brokers, const std::string& topic, int partitions,
                                int replicas = 1, const plain_properties& properties = {}) {
-    const plain_client client(RD_KAFKA_PRODUCER, brokers);
-    const auto queue = plain_detail::answers_of(client);
-    rd_kafka_NewTopic_t* wanted =
-        rd_kafka_NewTopic_new(topic.c_str(), partitions, replicas, nullptr, 0);
-    for (const auto& [name, value] : properties)
-        rd_kafka_NewTopic_set_config(wanted, name.c_str(), value.c_str());
-    rd_kafka_CreateTopics(client.native(), &wanted, 1, nullptr, queue.get());
-    rd_kafka_NewTopic_destroy(wanted);
-    const auto answer = plain_detail::answer_on(queue.get(), "topic");
-    std::size_t count = 0;
-    const rd_kafka_topic_result_t** results = rd_kafka_CreateTopics_result_topics(
-        rd_kafka_event_CreateTopics_result(answer.get()), &count);
-    plain_check(rd_kafka_topic_result_error(results[0]), "topic");
+    const auto request = [&](rd_kafka_t* client, rd_kafka_queue_t* queue) {
+        rd_kafka_NewTopic_t* wanted =
+            rd_kafka_NewTopic_new(topic.c_str(), partitions, replicas, nullptr, 0);
+        for (const auto& [name, value] : properties)
+            rd_kafka_NewTopic_set_config(wanted, name.c_str(), value.c_str());
+        rd_kafka_CreateTopics(client, &wanted, 1, nullptr, queue);
+        rd_kafka_NewTopic_destroy(wanted);
+    };
+    const auto result = [](rd_kafka_event_t* answer) {
+        std::size_t count = 0;
+        const rd_kafka_topic_result_t** results =
+            rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(answer), &count);
+        return rd_kafka_topic_result_error(results[0]);
+    };
+    plain_detail::ask(brokers, "topic", request, result, RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS);
 }
 
 /// Gives a topic that is there these properties, and all others their defaults.
 inline void plain_configure_topic(const std::string& brokers, const std::string& topic,
                                   const plain_properties& properties) {
-    const plain_client client(RD_KAFKA_PRODUCER, brokers);
-    const auto queue = plain_detail::answers_of(client);
-    rd_kafka_ConfigResource_t* wanted =
-        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
-    for (const auto& [name, value] : properties)
-        rd_kafka_ConfigResource_set_config(wanted, name.c_str(), value.c_str());
-    rd_kafka_AlterConfigs(client.native(), &wanted, 1, nullptr, queue.get());
-    rd_kafka_ConfigResource_destroy(wanted);
-    const auto answer = plain_detail::answer_on(queue.get(), "configuration");
-    std::size_t count = 0;
-    const rd_kafka_ConfigResource_t** const results = rd_kafka_AlterConfigs_result_resources(
-        rd_kafka_event_AlterConfigs_result(answer.get()), &count);
-    plain_check(rd_kafka_ConfigResource_error(results[0]), "configuration");
+    const auto request = [&](rd_kafka_t* client, rd_kafka_queue_t* queue) {
+        rd_kafka_ConfigResource_t* wanted =
+            rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
+        for (const auto& [name, value] : properties)
+            rd_kafka_ConfigResource_set_config(wanted, name.c_str(), value.c_str());
+        rd_kafka_AlterConfigs(client, &wanted, 1, nullptr, queue);
+        rd_kafka_ConfigResource_destroy(wanted);
+    };
+    const auto result = [](rd_kafka_event_t* answer) {
+        std::size_t count = 0;
+        const rd_kafka_ConfigResource_t** const results = rd_kafka_AlterConfigs_result_resources(
+            rd_kafka_event_AlterConfigs_result(answer), &count);
+        return rd_kafka_ConfigResource_error(results[0]);
+    };
+    plain_detail::ask(brokers, "configuration", request, result);
 }
 
 /// Gives the topic more partitions.
 inline void plain_add_partitions(const std::string& brokers, const std::string& topic, int total) {
-    const plain_client client(RD_KAFKA_PRODUCER, brokers);
-    const auto queue = plain_detail::answers_of(client);
-    char reason[256] = "";
-    rd_kafka_NewPartitions_t* wanted = rd_kafka_NewPartitions_new(
-        topic.c_str(), static_cast<std::size_t>(total), reason, sizeof reason);
-    rd_kafka_CreatePartitions(client.native(), &wanted, 1, nullptr, queue.get());
-    rd_kafka_NewPartitions_destroy(wanted);
-    (void)plain_detail::answer_on(queue.get(), "partitions");
+    const auto request = [&](rd_kafka_t* client, rd_kafka_queue_t* queue) {
+        char reason[256] = "";
+        rd_kafka_NewPartitions_t* wanted = rd_kafka_NewPartitions_new(
+            topic.c_str(), static_cast<std::size_t>(total), reason, sizeof reason);
+        rd_kafka_CreatePartitions(client, &wanted, 1, nullptr, queue);
+        rd_kafka_NewPartitions_destroy(wanted);
+    };
+    const auto result = [](rd_kafka_event_t* answer) {
+        std::size_t count = 0;
+        const rd_kafka_topic_result_t** results = rd_kafka_CreatePartitions_result_topics(
+            rd_kafka_event_CreatePartitions_result(answer), &count);
+        return rd_kafka_topic_result_error(results[0]);
+    };
+    plain_detail::ask(brokers, "partitions", request, result, RD_KAFKA_RESP_ERR_INVALID_PARTITIONS);
 }
 
 /// Leaves offsets in the first partition that belong to no message: those of an aborted
