@@ -294,6 +294,7 @@ TEST_CASE("a broker that wants credentials and gets none is told from one that i
 TEST_CASE("TLS where none is spoken looks like an outage, and says what to check") {
     service one(with(password_over_tls(), "KAFKA_BROKERS", server().at("SASL_PLAINTEXT")));
     one.lives([](cobus::bus&) -> net::awaitable<void> { co_return; });
+    CAPTURE(one.why);
     CHECK_FALSE(one.refused);
     CHECK(one.what == cobus::state::degraded);
     CHECK(one.why.find("check security.protocol") != std::string::npos);

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <string_view>
+#include <utility>
 
 using namespace cobus;
 using namespace cobus::detail::kafka;
@@ -30,6 +32,20 @@ TEST_CASE("publishers get cobus's words") {
     CHECK(publish_error(RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) == errc::maybe_sent);
     CHECK(publish_error(RD_KAFKA_RESP_ERR__FATAL) == errc::fatal);
     CHECK(publish_error(RD_KAFKA_RESP_ERR_INVALID_RECORD).category() == detail::kafka::category());
+}
+
+TEST_CASE("a TLS handshake that ends without a word is an outage, with advice on TLS") {
+    constexpr std::string_view old = "SSL handshake failed: Disconnected";
+    constexpr std::string_view since =
+        "SSL handshake failed: Disconnected: SSL connection closed by "
+        "peer";
+    for (const auto& [code, reason] :
+         {std::pair(RD_KAFKA_RESP_ERR__SSL, old), std::pair(RD_KAFKA_RESP_ERR__TRANSPORT, since)}) {
+        CHECK(meaning_of(code, reason) == RD_KAFKA_RESP_ERR__TRANSPORT);
+        CHECK(to_be_cured(code, reason) == RD_KAFKA_RESP_ERR__SSL);
+    }
+    CHECK(to_be_cured(RD_KAFKA_RESP_ERR__TRANSPORT, "Connection refused") ==
+          RD_KAFKA_RESP_ERR__TRANSPORT);
 }
 
 TEST_CASE("old librdkafkas with SCRAM are told what to do") {

@@ -104,10 +104,8 @@ public:
                 tracker_.all_down();
                 return;
             }
-            const rd_kafka_resp_err_t cause = meaning_of(code, reason);
             std::string detail(reason.empty() ? rd_kafka_err2str(code) : reason);
-            // A handshake that ended without a word has its cure in librdkafka's own.
-            const std::string cure = cure_of(code == RD_KAFKA_RESP_ERR__SSL ? code : cause,
+            const std::string cure = cure_of(to_be_cured(code, reason),
                                              reason.find("Unsupported SASL") == reason.npos
                                                  ? std::string_view(mechanism_)
                                                  : std::string_view(),
@@ -115,7 +113,7 @@ public:
             if (!cure.empty()) {
                 detail.append("; ").append(cure);
             }
-            tracker_.error(publish_error(cause), std::move(detail));
+            tracker_.error(publish_error(meaning_of(code, reason)), std::move(detail));
         });
     }
     void fatal(rd_kafka_resp_err_t code, std::string_view reason) noexcept {

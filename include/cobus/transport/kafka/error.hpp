@@ -168,6 +168,15 @@ public:
     return code == RD_KAFKA_RESP_ERR__TRANSPORT && alert ? RD_KAFKA_RESP_ERR__SSL : code;
 }
 
+/// The code whose cure helps. Of a TLS handshake that ends without a word newer librdkafkas say
+/// only that the connection was lost.
+[[nodiscard]] inline auto to_be_cured(rd_kafka_resp_err_t code, std::string_view reason) noexcept
+    -> rd_kafka_resp_err_t {
+    const bool handshake = code == RD_KAFKA_RESP_ERR__SSL ||
+                           reason.find("SSL handshake failed") != std::string_view::npos;
+    return handshake ? RD_KAFKA_RESP_ERR__SSL : meaning_of(code, reason);
+}
+
 /// What to do about the reason that a cluster is away; empty when nothing can be advised.
 [[nodiscard]] inline auto cure_of(rd_kafka_resp_err_t code, std::string_view mechanism, int version)
     -> std::string {
