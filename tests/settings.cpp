@@ -121,9 +121,6 @@ TEST_CASE("each wrong value is one line with the variable, the value and the cur
          with_kafka(
              {{"KAFKA_SESSION_TIMEOUT", "6000"}, {"KAFKA_CONFIG_GROUP_PROTOCOL", "consumer"}}),
          {"group.protocol=consumer"}},
-        {"transactions",
-         with_kafka({{"KAFKA_CONFIG_TRANSACTIONAL_ID", "me"}}),
-         {"transactional.id=\"me\": makes librdkafka refuse every publish"}},
         {"polling seldom",
          with_kafka(
              {{"KAFKA_SESSION_TIMEOUT", "6000"}, {"KAFKA_CONFIG_MAX_POLL_INTERVAL_MS", "5000"}}),
@@ -275,6 +272,9 @@ TEST_CASE("every name of a setting is understood, and equal values do not contra
         CHECK(options_of({{name, "g"}}).group_id == "g");
     }
     CHECK(options_of({{"KAFKA_GROUP_ID", "g"}, {"KAFKA_CONSUMER_GROUP", "g "}}).group_id == "g");
+    for (const char* name : {"KAFKA_TRANSACTIONAL_ID", "KAFKA_CONFIG_TRANSACTIONAL_ID"}) {
+        CHECK(property({{name, "pod-0"}}, "transactional.id") == "pod-0");
+    }
 }
 
 TEST_CASE("a bus without a group is in the group of its client's name") {

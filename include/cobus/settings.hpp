@@ -68,6 +68,15 @@ public:
         data_.options.client_id = name;
         return *this;
     }
+    /// Sends in transactions of that id, so that no late copy of an older event can come behind
+    /// newer ones: for compacted topics, and readers for whom the last record of a key counts. Each
+    /// instance of a service needs an id of its own, the same each time it starts; whoever starts
+    /// with the id of another ends its publishing. Costs each publish a commit; see
+    /// docs/degradation.md. The same as property("transactional.id", …). KIP-98.
+    auto transactional_id(std::string_view id) -> settings& {
+        data_.property("transactional.id", id);
+        return *this;
+    }
     /// The consumer group of this bus; the client's name unless set.
     auto group_id(std::string_view name) -> settings& {
         data_.group_id = name;

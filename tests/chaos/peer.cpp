@@ -102,6 +102,9 @@ private:
             .property("session.timeout.ms", "6000")
             .property("debug", "msg") // says which requests failed and why
             .logger([this](cobus::log_level level, std::string_view text) { log(level, text); });
+        if (how_.fenced()) { // shorter than some faults, so that the cluster ends transactions
+            made.transactional_id(how_.name).property("transaction.timeout.ms", "15000");
+        }
         if (how_.with_file()) {
             made.spool(cobus::sqlite_spool()).spool_file(how_.folder + "/" + how_.name + ".spool");
         }

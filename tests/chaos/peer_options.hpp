@@ -12,9 +12,11 @@ namespace cobus::chaos {
 /// What a peer is told on its command line, as name=value.
 struct peer_options {
     std::string name, brokers, group, folder, activity;
-    std::string policy = "wait"; ///< of cobus, or deliver_and_spool/sqlite for one with a file
-    std::uint64_t events = 0;    ///< to publish; none: a consumer only
-    std::uint64_t number = 0;    ///< of this publisher among `publishers`
+    /// Of cobus; with "/sqlite" behind it if there is a file, and "/fenced" if there is a
+    /// transactional id.
+    std::string policy = "wait";
+    std::uint64_t events = 0; ///< to publish; none: a consumer only
+    std::uint64_t number = 0; ///< of this publisher among `publishers`
     std::uint64_t publishers = 1;
     double rate = 100; ///< events a second
 
@@ -34,9 +36,13 @@ struct peer_options {
     [[nodiscard]] auto policy_name() const -> std::string_view {
         return std::string_view(policy).substr(0, policy.find('/'));
     }
-    [[nodiscard]] auto with_file() const -> bool { return policy.ends_with("/sqlite"); }
+    [[nodiscard]] auto with_file() const -> bool { return has("/sqlite"); }
+    [[nodiscard]] auto fenced() const -> bool { return has("/fenced"); }
 
 private:
+    [[nodiscard]] auto has(std::string_view part) const -> bool {
+        return policy.find(part) != std::string::npos;
+    }
     void set(std::string_view what, const std::string& value) {
         if (what == "name") {
             name = value;

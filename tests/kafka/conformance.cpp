@@ -11,8 +11,10 @@
 #include <asio/thread_pool.hpp>
 #include <asio/use_future.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace {
@@ -90,12 +92,32 @@ struct kafka_fixture {
     bool stalled = false;
 };
 
+/// The same, where each bus has a transactional id of its own.
+struct fenced_fixture : kafka_fixture {
+    void configure(cobus::settings& how) const {
+        static std::atomic<unsigned> buses{0};
+        kafka_fixture::configure(how);
+        how.transactional_id("conformance-" + std::to_string(++buses));
+    }
+};
+
+/// In CI those that differ most.
+auto only(std::string_view those) -> std::string_view {
+    return cobus::test::conformance_detail::variable("COBUS_TEST_LONG").empty() ? those : "";
+}
+
 } // namespace
 
 TEST_CASE("Kafka conforms on a real broker") { cobus::test::run_conformance<kafka_fixture>(); }
 
-// COBUS_TEST_LONG=1: all of it, where outages are what differs from Kafka alone.
+// COBUS_TEST_LONG=1: all of these, too.
+
 TEST_CASE("Kafka with a spool conforms on a real broker") {
-    const bool all = !cobus::test::conformance_detail::variable("COBUS_TEST_LONG").empty();
-    cobus::test::run_conformance<cobus::test::with_spool<kafka_fixture>>({.only = all ? "" : "C7"});
+    cobus::test::run_conformance<cobus::test::with_spool<kafka_fixture>>({.only = only("C7")});
+}
+TEST_CASE("Kafka in transactions conforms on a real broker") {
+    cobus::test::run_conformance<fenced_fixture>({.only = only("C0,C1")});
+}
+TEST_CASE("Kafka in transactions with a spool conforms on a real broker") {
+    cobus::test::run_conformance<cobus::test::with_spool<fenced_fixture>>({.only = only("C7")});
 }

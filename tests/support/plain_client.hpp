@@ -239,11 +239,12 @@ inline void plain_leave_gap(const std::string& brokers, const std::string& topic
     check(rd_kafka_abort_transaction(client.native(), limit));
 }
 
-/// How many messages the topic has; those of a transaction, and its end, count too.
+/// How many messages the topic has; those of a transaction, open or not, and its end count too.
 [[nodiscard]] inline auto plain_count(const std::string& brokers, const std::string& topic)
     -> std::size_t {
     constexpr int limit = 30'000;
-    const plain_client client(RD_KAFKA_PRODUCER, brokers);
+    const plain_client client(RD_KAFKA_CONSUMER, brokers,
+                              {{"isolation.level", "read_uncommitted"}});
     const std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)> handle(
         rd_kafka_topic_new(client.native(), topic.c_str(), nullptr), rd_kafka_topic_destroy);
     const rd_kafka_metadata_t* metadata = nullptr;

@@ -15,11 +15,12 @@ namespace cobus::detail {
 
 /// What a blocking call is for. Those of one purpose may wait for each other.
 enum class helps : unsigned char {
-    work,  ///< what has to be done: where a group starts, topics to be made
-    file,  ///< of a spool: who publishes waits for it, and it for nothing of Kafka's
-    ask,   ///< while a part of Kafka seems to be away: questions that may get no answer
-    leave, ///< a group: each takes two seconds while Kafka is away, and others start meanwhile
-    end,   ///< of librdkafka's clients: that of a consumer may hang for good
+    work,   ///< what has to be done: where a group starts, topics to be made
+    file,   ///< of a spool: who publishes waits for it, and it for nothing of Kafka's
+    ask,    ///< while a part of Kafka seems to be away: questions that may get no answer
+    commit, ///< transactions: a fifth of a second each while Kafka is away
+    leave,  ///< a group: each takes two seconds while Kafka is away, and others start meanwhile
+    end,    ///< of librdkafka's clients: that of a consumer may hang for good
 };
 
 /// The helper of this process for calls that block. Those of one purpose run in order, one at a

@@ -212,15 +212,9 @@ inline void complete_session(property_map& all, problem_list& problems) {
 inline void refuse_reserved(const property_map& all, problem_list& problems) {
     static constexpr std::string_view commits =
         "is cobus's to set, because it commits what is handled; remove it";
-    static constexpr std::array<std::pair<std::string_view, std::string_view>, 3> reserved{
-        {{"enable.auto.commit", commits},
-         {"enable.auto.offset.store", commits},
-         {"transactional.id",
-          "makes librdkafka refuse every publish outside of a transaction, and this version of "
-          "cobus begins none; remove it"}}};
-    for (const auto& [name, cure] : reserved) {
-        if (const auto found = all.find(std::string(name)); found != all.end()) {
-            problems.add(name, found->second, cure);
+    for (const char* name : {"enable.auto.commit", "enable.auto.offset.store"}) {
+        if (const auto found = all.find(name); found != all.end()) {
+            problems.add(name, found->second, commits);
         }
     }
 }

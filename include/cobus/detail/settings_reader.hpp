@@ -129,6 +129,7 @@ private:
         if (const auto name = reader_.text({"KAFKA_CLIENT_ID", "KAFKA_CONFIG_CLIENT_ID"})) {
             data_.options.client_id = name->value;
         }
+        set_property("KAFKA_TRANSACTIONAL_ID", "transactional.id");
         if (const auto name = reader_.text({"KAFKA_GROUP_ID", "KAFKA_CONSUMER_GROUP",
                                             "KAFKA_CONSUMER_GROUP_ID", "KAFKA_CONFIG_GROUP_ID"})) {
             data_.group_id = name->value;

@@ -144,3 +144,98 @@ TEST_CASE("a client is replaced before its epochs are used up") {
     all.batch_failed();
     CHECK_FALSE(all.replaces());
 }
+
+namespace resend_test {
+
+/// A client in transactions, of which the cluster refuses each that has one of the bad, and does
+/// not say which it was.
+struct transactional_client {
+    resend all;
+    std::deque<publish_node> nodes;
+    std::vector<const publish_node*> bad;
+    std::vector<publish_node*> held, sent, refused;
+    std::size_t aborted = 0;
+
+    void publish(std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i) {
+            publish_node& node = nodes.emplace_back();
+            node.turn = i;
+            held.push_back(&node);
+        }
+    }
+    void end_transaction() {
+        std::vector<publish_node*> those;
+        those.swap(held);
+        const bool well = std::ranges::none_of(those, [this](const publish_node* each) {
+            return std::ranges::find(bad, each) != bad.end();
+        });
+        if (well) {
+            sent.insert(sent.end(), those.begin(), those.end());
+            return;
+        }
+        ++aborted;
+        for (publish_node* each : those) {
+            all.transaction_failed(false);
+            CHECK(all.keeps(RD_KAFKA_RESP_ERR__PURGE_QUEUE, unsent, *each, false));
+        }
+        all.transaction_refused();
+        if (publish_node* const meant = all.culprit()) {
+            refused.push_back(meant);
+        }
+        all.recalled();
+    }
+    void settle() {
+        while (!held.empty() || all.active()) {
+            end_transaction();
+            while (publish_node* const node = all.next(held.empty())) {
+                publish_node* const after = node->next;
+                held.push_back(node);
+                all.went(node, after, true);
+            }
+        }
+    }
+};
+
+} // namespace resend_test
+
+TEST_CASE("who is refused for good is found in transactions, and the others are sent in order") {
+    resend_test::transactional_client kafka;
+    kafka.publish(1000);
+    kafka.bad = {&kafka.nodes[500], &kafka.nodes[501]};
+    kafka.settle();
+    CHECK(kafka.refused == std::vector{&kafka.nodes[500], &kafka.nodes[501]});
+    CHECK(kafka.sent.size() == 998);
+    CHECK(std::ranges::is_sorted(kafka.sent, {}, &cobus::publish_node::turn));
+    CHECK(kafka.aborted < 30);
+}
+
+TEST_CASE("nobody else is meant when a message of the transaction was refused itself") {
+    cobus::detail::kafka::resend all;
+    cobus::publish_node own;
+    cobus::publish_node other;
+    using resend_test::unsent;
+    all.transaction_failed(true);
+    CHECK_FALSE(all.keeps(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, unsent, own, false));
+    CHECK(all.keeps(RD_KAFKA_RESP_ERR__PURGE_QUEUE, unsent, other, false));
+    all.transaction_refused();
+    CHECK(all.culprit() == nullptr);
+    all.recalled();
+    CHECK(all.next(true) == &other);
+}
+
+TEST_CASE("all of a transaction that is given up goes again, since readers saw nothing of it") {
+    cobus::detail::kafka::resend all;
+    cobus::publish_node on_its_way;
+    cobus::publish_node acknowledged;
+    on_its_way.when_away = cobus::policy::fail;
+    on_its_way.turn = 2;
+    acknowledged.turn = 1;
+    all.transaction_failed(false);
+    CHECK(all.keeps(RD_KAFKA_RESP_ERR__PURGE_INFLIGHT, RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED,
+                    on_its_way, false));
+    all.returns_kept(acknowledged);
+    all.recalled();
+    std::vector<cobus::publish_node*> order;
+    all.drain([&order](cobus::publish_node& each) { order.push_back(&each); });
+    CHECK(order == std::vector{&acknowledged, &on_its_way});
+}

@@ -27,9 +27,13 @@ namespace cobus::detail::kafka {
 class admin {
 public:
     admin(std::shared_ptr<client> of, rd_kafka_queue_t* results, const transport_options& options)
-        : client_(std::move(of)), results_(results), partitions_(options.partitions) {
+        : client_(std::move(of)),
+          results_(results),
+          partitions_(options.partitions),
+          is_fenced_(options.properties.contains("transactional.id")) {
         transport_options asking = options;
         asking.log = nullptr;
+        asking.properties.erase("transactional.id");
         asking.properties["allow.auto.create.topics"] = "true";
         asking_ = make_conf(asking, role::producer);
     }
@@ -95,6 +99,9 @@ private:
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
             learn();
         } else if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+            if (is_fenced_) { // no late copies
+                return;
+            }
             const std::lock_guard lock(guard_);
             ask_for_compaction(client_->get(), topic, answer_limit, results_);
         } else {
@@ -154,6 +161,7 @@ private:
     std::shared_ptr<client> client_;
     rd_kafka_queue_t* results_;
     std::size_t partitions_;
+    bool is_fenced_; ///< no late copies of what this client sends
     conf_ptr asking_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true); ///< nobody asks when it is gone
     std::mutex guard_;

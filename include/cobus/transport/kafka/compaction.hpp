@@ -54,8 +54,8 @@ inline void warn_of_compaction(rd_kafka_event_t* event, cluster_watch& watch) {
             watch.log(log_level::warning,
                       "topic " + std::string(rd_kafka_ConfigResource_name(each)) +
                           " is compacted: after an outage or a crash a late copy of an older event "
-                          "may be the last one of its key there, and only that is kept; readers "
-                          "have to compare the events' times");
+                          "may be the last one of its key there, and only that is kept; set a "
+                          "transactional id, or have readers compare the events' times");
         }
     }
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../../detail/environment.hpp"
 #include "../../error.hpp"
 #include "../../log.hpp"
 #include "../options.hpp"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <map>
 #include <string>
@@ -63,6 +65,15 @@ namespace cobus::detail::kafka {
                                                                                   : std::string();
 }
 
+/// How long a transaction of this client may take; for ever: it makes none.
+[[nodiscard]] inline auto longest_transaction(const rd_kafka_conf_t* conf)
+    -> std::chrono::milliseconds {
+    return property(conf, "transactional.id").empty()
+               ? (std::chrono::milliseconds::max)()
+               : std::chrono::milliseconds(
+                     to_number(property(conf, "transaction.timeout.ms")).value_or(0));
+}
+
 using properties = std::map<std::string, std::string>;
 
 /// What cobus needs of any client. Every value may be overridden by the user's properties.
@@ -83,6 +94,17 @@ using properties = std::map<std::string, std::string>;
     };
 }
 
+/// How long a transaction may take: no message may be tried for longer. Brokers allow a quarter of
+/// an hour unless told otherwise (`transaction.max.timeout.ms`).
+[[nodiscard]] inline auto transaction_limit(const transport_options& options)
+    -> std::chrono::milliseconds {
+    constexpr std::chrono::minutes least(1);
+    constexpr std::chrono::minutes most(15);
+    const std::chrono::milliseconds asked =
+        std::clamp<std::chrono::milliseconds>(options.wait_limit, least, most);
+    return (std::max)(asked, options.delivery_timeout);
+}
+
 [[nodiscard]] inline auto producer_defaults(const transport_options& options) -> properties {
     properties all = common_defaults(options);
     // Alone a message leaves at once; under load the five requests in flight make batches.
@@ -99,6 +121,9 @@ using properties = std::map<std::string, std::string>;
     // Never less than one message of the largest size: it would wait for ever.
     all["queue.buffering.max.kbytes"] =
         std::to_string(std::max<std::size_t>(options.queue_bytes / 1024, 1024));
+    if (options.properties.contains("transactional.id")) {
+        all["transaction.timeout.ms"] = std::to_string(transaction_limit(options).count());
+    }
     return all;
 }
 

@@ -113,6 +113,7 @@ public:
         return errc::no_topic;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR__SSL:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
@@ -135,10 +136,14 @@ public:
     -> rd_kafka_resp_err_t {
     // Others of the causes say less than that the client is.
     const bool ended = code == RD_KAFKA_RESP_ERR__FATAL || code == RD_KAFKA_RESP_ERR__PURGE_QUEUE;
-    return ended && rd_kafka_fatal_error(client, nullptr, 0) ==
-                        RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED
-               ? RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED
-               : code;
+    if (!ended) {
+        return code;
+    }
+    const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(client, nullptr, 0);
+    const bool says_more = cause == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
+                           cause == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED ||
+                           cause == RD_KAFKA_RESP_ERR__FENCED;
+    return says_more ? cause : code;
 }
 
 /// What a delivery report says. The status counts, not the code alone: what timed out may be in the
@@ -205,6 +210,14 @@ public:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
         return "grant this client's user WRITE on a topic (before Kafka 2.8: IDEMPOTENT_WRITE on "
                "the cluster) and make a new bus";
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+        return "grant this client's user WRITE and DESCRIBE on the transactional id and make a new "
+               "bus";
+    case RD_KAFKA_RESP_ERR__FENCED:
+        return "another client has this one's transactional.id now: give each instance one of its "
+               "own, and make a new bus where this one is still wanted";
+    case RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT:
+        return "lower transaction.timeout.ms to the brokers' transaction.max.timeout.ms";
     case RD_KAFKA_RESP_ERR__RESOLVE:
         return "check the names of the brokers";
     case RD_KAFKA_RESP_ERR__BAD_MSG:

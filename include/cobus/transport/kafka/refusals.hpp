@@ -30,16 +30,19 @@ public:
     /// Whether the producer ended because it may write nothing. Who only consumes does not need
     /// that, so the bus goes on.
     [[nodiscard]] static auto forbids(rd_kafka_resp_err_t cause) noexcept -> bool {
-        return cause == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+        return cause == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
+               cause == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     }
-    static void tell_end(rd_kafka_resp_err_t cause, const char* reason,
-                         cluster_watch& watch) noexcept try {
+    static void tell_end(rd_kafka_resp_err_t cause, std::string text, cluster_watch& watch) noexcept
+        try {
+        if (const std::string cure = cure_of(cause, {}, 0); !cure.empty()) {
+            text.append("; ").append(cure);
+        }
         if (!forbids(cause)) {
-            watch.fatal(cause, reason);
+            watch.fatal(cause, text);
             return;
         }
-        watch.log(log_level::warning, "publishing will be refused: " + std::string(reason) + "; " +
-                                          cure_of(cause, {}, 0));
+        watch.log(log_level::warning, "publishing will be refused: " + text);
     } catch (...) { // no memory for a line
     }
 

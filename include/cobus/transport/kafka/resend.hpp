@@ -49,6 +49,36 @@ public:
             recall();
         }
     }
+    /// The transaction is given up: all that is in it comes back. `own`: by a message of it, which
+    /// has a report that says so.
+    void transaction_failed(bool own) noexcept {
+        aborts_ = true;
+        blamed_ = blamed_ || own;
+        recall();
+    }
+    /// The same, as the cluster refuses something for good, and does not say which.
+    void transaction_refused() noexcept {
+        aborts_ = true;
+        suspicious_ = suspicious_ || !blamed_;
+        recall();
+    }
+    /// The one message of a transaction that was refused: nobody else can be meant. Null: there is
+    /// more, or nothing, or no such refusal.
+    [[nodiscard]] auto culprit() noexcept -> publish_node* {
+        if (!aborts_ || !suspicious_ || blamed_ || returned_ != 1) {
+            return nullptr;
+        }
+        returned_ = 0;
+        publish_node& node = back_.front();
+        back_.drop_front(nullptr);
+        return &node;
+    }
+    /// What the cluster has and readers will not see goes again, too.
+    void returns_kept(publish_node& node) noexcept {
+        node.ec.clear();
+        back_.push(node);
+        ++returned_;
+    }
     /// Whether this one goes again, which has been kept then.
     [[nodiscard]] auto keeps(rd_kafka_resp_err_t code, rd_kafka_msg_status_t status,
                              publish_node& node, bool stopping) noexcept -> bool {
@@ -65,9 +95,7 @@ public:
         } else if (!recalls_ || !returns(code, status, node.when_away) || (lost_ && stopping)) {
             return false;
         }
-        node.ec.clear();
-        back_.push(node);
-        ++returned_;
+        returns_kept(node);
         return true;
     }
     /// librdkafka has given back all.
@@ -79,7 +107,7 @@ public:
         }
         epochs_ = replaces() ? 0 : epochs_;
         sent_ = returned_ = 0;
-        recalls_ = lost_ = aged_ = suspicious_ = false;
+        recalls_ = lost_ = aged_ = suspicious_ = aborts_ = blamed_ = false;
     }
     /// The next to send; null: none now, or none at all.
     [[nodiscard]] auto next(bool nothing_held) noexcept -> publish_node* {
@@ -121,13 +149,18 @@ private:
                                policy when_away) const noexcept -> bool {
         const bool asked_for =
             code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
-        return (lost_ || asked_for) && goes_again(code, status, when_away);
+        // Of a transaction that is given up nothing can be seen, whatever the log has.
+        return asked_for && aborts_ && !lost_
+                   ? true
+                   : (lost_ || asked_for) && goes_again(code, status, when_away);
     }
 
     std::atomic<bool> active_{false};
     bool recalls_ = false;
     bool lost_ = false;
     bool aged_ = false;
+    bool aborts_ = false;     ///< a transaction
+    bool blamed_ = false;     ///< a message of it, which has heard of it
     bool suspicious_ = false; ///< one of those that come back is to be found
     std::size_t part_ = everything;
     std::size_t sent_ = 0;     ///< of the part

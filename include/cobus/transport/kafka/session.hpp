@@ -5,7 +5,9 @@
 #include "error.hpp"
 #include "handle.hpp"
 #include "topics.hpp"
+#include "transactions.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -20,9 +22,11 @@ namespace cobus::detail::kafka {
 class session {
 public:
     session(conf_ptr conf, const std::shared_ptr<cluster_watch>& watch)
-        : client_(std::make_shared<client>(role::producer, std::move(conf),
+        : transactional_(!property(conf.get(), "transactional.id").empty()),
+          client_(std::make_shared<client>(role::producer, std::move(conf),
                                            RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR, watch)),
-          queue_(rd_kafka_queue_get_main(client_->get())) {}
+          queue_(rd_kafka_queue_get_main(client_->get())),
+          transactions_(transactional_ ? std::make_unique<transactions>(client_) : nullptr) {}
     session(const session&) = delete;
     auto operator=(const session&) -> session& = delete;
     ~session() {
@@ -33,8 +37,16 @@ public:
 
     void wakes(waker& who) noexcept {
         rd_kafka_queue_cb_event_enable(queue_.get(), &on_event, &who);
+        if (transactions_) {
+            transactions_->wakes(who);
+        }
     }
-    void silence() noexcept { rd_kafka_queue_cb_event_enable(queue_.get(), nullptr, nullptr); }
+    void silence() noexcept {
+        rd_kafka_queue_cb_event_enable(queue_.get(), nullptr, nullptr);
+        if (transactions_) {
+            transactions_->silence();
+        }
+    }
 
     [[nodiscard]] auto owner() const noexcept -> const std::shared_ptr<client>& { return client_; }
     [[nodiscard]] auto get() const noexcept -> rd_kafka_t* { return client_->get(); }
@@ -43,6 +55,20 @@ public:
     [[nodiscard]] auto topic(const std::string* name, std::chrono::milliseconds keep, bool& made)
         -> rd_kafka_topic_t* {
         return topics_.find(client_->get(), name, keep, made);
+    }
+    /// Those of a client with a `transactional.id`, else null.
+    [[nodiscard]] auto in_transactions() const noexcept -> transactions* {
+        return transactions_.get();
+    }
+    /// Whether messages may be given to it. Any thread.
+    [[nodiscard]] auto open() const noexcept -> bool {
+        return transactions_ == nullptr || transactions_->open();
+    }
+    /// What the client is beyond repair for, in `why` as well; no error: it is not.
+    [[nodiscard]] auto end(std::string& why) const -> rd_kafka_resp_err_t;
+    /// Nobody waits to hear of a message that it has.
+    [[nodiscard]] auto empty() const noexcept -> bool {
+        return held() == 0 && (transactions_ == nullptr || !transactions_->keeps_any());
     }
     /// Messages that librdkafka holds, and reports that nobody read.
     [[nodiscard]] auto held() const noexcept -> int { return rd_kafka_outq_len(client_->get()); }
@@ -55,10 +81,27 @@ public:
 private:
     static void on_event(rd_kafka_t* /*client*/, void* who) { static_cast<waker*>(who)->wake(); }
 
+    bool transactional_;
     std::shared_ptr<client> client_;
     queue_ptr queue_;
     topics topics_;
+    std::unique_ptr<transactions> transactions_;
 };
+
+inline auto session::end(std::string& why) const -> rd_kafka_resp_err_t {
+    std::array<char, 512> reason{};
+    const rd_kafka_resp_err_t fatal =
+        rd_kafka_fatal_error(client_->get(), reason.data(), reason.size());
+    if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        why = reason.data();
+        return fatal;
+    }
+    if (transactions_ != nullptr && transactions_->lost()) {
+        why = transactions_->why();
+        return transactions_->cause();
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
 
 inline auto session::send(publish_node& node, rd_kafka_topic_t* topic, encoded& out) noexcept
     -> taken {
@@ -84,7 +127,8 @@ inline auto session::send(publish_node& node, rd_kafka_topic_t* topic, encoded& 
         (void)out.headers.release();
         return taken::pending;
     }
-    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+    const bool between = transactions_ != nullptr && code == RD_KAFKA_RESP_ERR__STATE;
+    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL || between) {
         return taken::full;
     }
     node.ec = publish_error(cause_of(client_->get(), code));

@@ -25,9 +25,11 @@ inline constexpr std::chrono::milliseconds no_limit{-1};
 struct keep_limits {
     std::chrono::milliseconds wait_limit; ///< of policy `wait`
     bool spool_behind;                    ///< else nobody answers publishers meanwhile
+    /// Of a transaction, beyond which librdkafka takes no limit.
+    std::chrono::milliseconds longest = (std::chrono::milliseconds::max)();
 
     [[nodiscard]] auto of(policy what) const noexcept -> std::chrono::milliseconds {
-        return what == policy::wait           ? wait_limit
+        return what == policy::wait           ? (std::min)(wait_limit, longest)
                : spool_behind && spools(what) ? no_limit
                                               : client_default;
     }

@@ -95,7 +95,13 @@ public:
         }
         std::vector<route_trouble> away;
         const auto now = std::chrono::steady_clock::now();
-        if (watch_->answers(options_.decision_time, now)) { // else it is all of Kafka
+        if (producer_->transaction_waits(now) >= options_.decision_time) {
+            for (const waiting_route& each : waiting) {
+                away.push_back({each.where, code_of(RD_KAFKA_RESP_ERR__WAIT_COORD),
+                                "the broker that coordinates this client's transactions does not "
+                                "answer"});
+            }
+        } else if (watch_->answers(options_.decision_time, now)) { // else it is all of Kafka
             const route_judge judge(watch_->brokers(), options_.decision_time);
             for (const waiting_route& each : waiting) {
                 judge.judge(each, watch_->questions().known().of(each.where.topic), now, away);
@@ -104,6 +110,10 @@ public:
         return away;
     }
     [[nodiscard]] auto probe(const topic_partition& where) noexcept -> probed override {
+        if (producer_->transaction_waits(std::chrono::steady_clock::now()) >=
+            options_.decision_time) {
+            return probed::unanswered;
+        }
         const probed how = watch_->questions().probe(where);
         if (how == probed::under_way) {
             producer_->wake();

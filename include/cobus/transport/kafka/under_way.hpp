@@ -30,6 +30,9 @@ public:
 
     [[nodiscard]] auto closed() const noexcept -> bool { return (word_.load() & closed_bit) != 0; }
     [[nodiscard]] auto any() const noexcept -> bool { return (word_.load() & ~closed_bit) != 0; }
+    [[nodiscard]] auto nodes() const noexcept -> std::uint64_t {
+        return word_.load() & (one_inside - 1);
+    }
     [[nodiscard]] auto inside() const noexcept -> bool {
         return (word_.load() & ~closed_bit) >= one_inside;
     }
