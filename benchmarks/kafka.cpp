@@ -5,7 +5,7 @@
 //   kafka mode=consume    messages=
 //   kafka mode=roundtrip  seconds= per_second= bytes=
 //
-// linger and idempotence are cobus's own unless given. envelope=1: a key of 8 bytes, and
+// linger and idempotence are cobus's own unless given; id= is a transactional one. envelope=1: a key of 8 bytes, and
 // CloudEvents in headers. bare=1: without the way that leads on when Kafka is away.
 #include "events.hpp"
 #include "floors/measure.hpp"
@@ -39,6 +39,7 @@ auto settings_of(const arguments& args) -> cobus::settings {
     const std::pair<const char*, const char*> properties[] = {
         {"linger", "linger.ms"},
         {"compression", "compression.codec"},
+        {"id", "transactional.id"},
         {"queued.min.messages", "queued.min.messages"}};
     for (const auto& [name, property] : properties) {
         if (const std::string value = args.text(name, ""); !value.empty()) {

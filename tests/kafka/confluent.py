@@ -48,16 +48,17 @@ def as_text(raw):
 
 def read(brokers, topic):
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": "confluent",
-                         "enable.auto.commit": False, "fetch.wait.max.ms": 10})
-    partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-    missing = {}
-    for number in partitions:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)
-        if high > low:
-            missing[number] = high
+                         "enable.auto.commit": False, "fetch.wait.max.ms": 10,
+                         "enable.partition.eof": True})
+    missing = set(consumer.list_topics(topic, timeout=30).topics[topic].partitions)
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in missing])
     while missing:
         message = consumer.poll(30)
+        if message is not None and message.error() and \
+                message.error().code() == KafkaError._PARTITION_EOF:
+            # the last offsets may be those of transactions, which are no messages
+            missing.discard(message.partition())
+            continue
         if message is None or message.error():
             sys.exit(f"nothing comes: {message and message.error()}")
         print(json.dumps({
@@ -65,8 +66,6 @@ def read(brokers, topic):
             "headers": [[name, as_text(value)] for name, value in message.headers() or []],
             "partition": message.partition(), "offset": message.offset(),
         }), flush=True)
-        if message.offset() + 1 == missing[message.partition()]:
-            del missing[message.partition()]
     consumer.close()
 
 
@@ -84,7 +83,7 @@ def write(brokers, topic, messages):
 
 
 try:
-    from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+    from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 except ImportError:
     run_with_confluent_kafka()
 
