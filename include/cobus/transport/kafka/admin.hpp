@@ -14,7 +14,6 @@
 #include <memory>
 #include <mutex>
 #include <set>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -71,10 +70,7 @@ public:
             all_failed(rd_kafka_event_error(event));
             return;
         }
-        std::size_t count = 0;
-        const rd_kafka_topic_result_t** topics =
-            rd_kafka_CreateTopics_result_topics(result, &count);
-        for (const rd_kafka_topic_result_t* each : std::span(topics, count)) {
+        for (const rd_kafka_topic_result_t* each : results_of(*result)) {
             one(rd_kafka_topic_result_name(each), rd_kafka_topic_result_error(each),
                 rd_kafka_topic_result_error_string(each));
         }
@@ -108,15 +104,11 @@ private:
             // It may well exist; if not, whoever publishes or reads is told so.
             const bool forbidden = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
                                    code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
-            client_->watch().log(forbidden ? log_level::debug : log_level::warning,
-                                 "topic " + std::string(topic) +
-                                     " was not created: " + words(code, reason));
+            client_->watch().log(
+                forbidden ? log_level::debug : log_level::warning,
+                "topic " + std::string(topic) + " was not created: " +
+                    with_cure(reason != nullptr ? reason : rd_kafka_err2str(code), code));
         }
-    }
-    [[nodiscard]] static auto words(rd_kafka_resp_err_t code, const char* reason) -> std::string {
-        std::string text(reason != nullptr ? reason : rd_kafka_err2str(code));
-        const std::string cure = cure_of(code, {}, 0);
-        return cure.empty() ? text : text.append("; ").append(cure);
     }
     /// The request as a whole: nobody answered, or nobody knows it.
     void all_failed(rd_kafka_resp_err_t code) {

@@ -104,16 +104,13 @@ public:
                 tracker_.all_down();
                 return;
             }
-            std::string detail(reason.empty() ? rd_kafka_err2str(code) : reason);
-            const std::string cure = cure_of(to_be_cured(code, reason),
-                                             reason.find("Unsupported SASL") == reason.npos
-                                                 ? std::string_view(mechanism_)
-                                                 : std::string_view(),
-                                             rd_kafka_version());
-            if (!cure.empty()) {
-                detail.append("; ").append(cure);
-            }
-            tracker_.error(publish_error(meaning_of(code, reason)), std::move(detail));
+            const bool unsupported = reason.find("Unsupported SASL") != reason.npos;
+            tracker_.error(
+                publish_error(meaning_of(code, reason)),
+                with_cure(std::string(reason.empty() ? rd_kafka_err2str(code) : reason),
+                          to_be_cured(code, reason),
+                          unsupported ? std::string_view() : std::string_view(mechanism_),
+                          rd_kafka_version()));
         });
     }
     void fatal(rd_kafka_resp_err_t code, std::string_view reason) noexcept {

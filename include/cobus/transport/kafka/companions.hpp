@@ -9,9 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <map>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -106,9 +104,7 @@ private:
                            std::to_string(found.partitions);
         const auto code = needed_.code != RD_KAFKA_RESP_ERR_NO_ERROR ? needed_.code : why;
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            line.append(" (").append(rd_kafka_err2str(code));
-            const std::string cure = cure_of(code, {}, 0);
-            line.append(cure.empty() ? cure : "; " + cure).append(")");
+            line.append(" (").append(with_cure(rd_kafka_err2str(code), code)).append(")");
         }
         watch.log(log_level::error,
                   line + ": until the next assignment, long retries become dead letters");
@@ -131,9 +127,7 @@ private:
         note_refusals(*rd_kafka_event_CreateTopics_result(answer.get()));
     }
     void note_refusals(const rd_kafka_CreateTopics_result_t& answer) {
-        std::size_t count = 0;
-        const auto* const* topics = rd_kafka_CreateTopics_result_topics(&answer, &count);
-        for (const rd_kafka_topic_result_t* each : std::span(topics, count)) {
+        for (const rd_kafka_topic_result_t* each : results_of(answer)) {
             const rd_kafka_resp_err_t code = rd_kafka_topic_result_error(each);
             if (code != RD_KAFKA_RESP_ERR_NO_ERROR && classify(code) == condition::permanent) {
                 refused_[rd_kafka_topic_result_name(each)] = code;

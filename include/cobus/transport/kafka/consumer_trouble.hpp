@@ -77,10 +77,9 @@ private:
     void say_once(rd_kafka_resp_err_t code, std::string_view reason) {
         if (code != last_said_) {
             last_said_ = code;
-            const std::string cure = cure_of(code, {}, 0);
-            client_->watch().log(cure.empty() ? log_level::warning : log_level::error,
-                                 "consuming: " + std::string(reason) +
-                                     (cure.empty() ? "" : "; " + cure));
+            client_->watch().log(cure_of(code, {}, 0).empty() ? log_level::warning
+                                                              : log_level::error,
+                                 with_cure("consuming: " + std::string(reason), code));
         }
     }
 

@@ -231,4 +231,14 @@ public:
     }
 }
 
+/// What went wrong, and what to do about it if anything can be advised.
+[[nodiscard]] inline auto with_cure(std::string what, rd_kafka_resp_err_t code,
+                                    std::string_view mechanism = {}, int version = 0)
+    -> std::string {
+    if (const std::string cure = cure_of(code, mechanism, version); !cure.empty()) {
+        what.append("; ").append(cure);
+    }
+    return what;
+}
+
 } // namespace cobus::detail::kafka

@@ -127,8 +127,8 @@ public:
         }
         if (!decide_soon_ && !lost_by_ && !fresh_cause_) {
             cause_ = code_of(RD_KAFKA_RESP_ERR__TIMED_OUT);
-            detail_ = "no answer within " + std::to_string(decision_.count()) + " ms; " +
-                      cure_of(RD_KAFKA_RESP_ERR__TIMED_OUT, {}, 0);
+            detail_ = with_cure("no answer within " + std::to_string(decision_.count()) + " ms",
+                                RD_KAFKA_RESP_ERR__TIMED_OUT);
         }
         down();
     }

@@ -35,9 +35,7 @@ public:
     }
     static void tell_end(rd_kafka_resp_err_t cause, std::string text, cluster_watch& watch) noexcept
         try {
-        if (const std::string cure = cure_of(cause, {}, 0); !cure.empty()) {
-            text.append("; ").append(cure);
-        }
+        text = with_cure(std::move(text), cause);
         if (!forbids(cause)) {
             watch.fatal(cause, text);
             return;
@@ -55,10 +53,7 @@ private:
         }
         std::string text = "publishing to topic " + topic + " is refused: ";
         text.append(rd_kafka_err2str(report.err));
-        if (const std::string cure = cure_of(report.err, {}, 0); !cure.empty()) {
-            text.append("; ").append(cure);
-        }
-        watch.log(log_level::error, text);
+        watch.log(log_level::error, with_cure(std::move(text), report.err));
     } catch (...) { // no memory for a line
     }
 

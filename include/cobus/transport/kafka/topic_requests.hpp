@@ -5,6 +5,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <array>
+#include <cstddef>
 #include <span>
 #include <string>
 #include <vector>
@@ -92,6 +93,14 @@ inline auto request_topics(rd_kafka_t* client, std::span<const new_topic> topics
     const admin_options_ptr how = admin_options(client, RD_KAFKA_ADMIN_OP_CREATETOPICS, limit_ms);
     rd_kafka_CreateTopics(client, all.data(), all.size(), how.get(), answers);
     return true;
+}
+
+/// What became of each topic.
+[[nodiscard]] inline auto results_of(const rd_kafka_CreateTopics_result_t& answer) noexcept
+    -> std::span<const rd_kafka_topic_result_t*> {
+    std::size_t count = 0;
+    const rd_kafka_topic_result_t** all = rd_kafka_CreateTopics_result_topics(&answer, &count);
+    return {all, count};
 }
 
 } // namespace cobus::detail::kafka
