@@ -5,8 +5,9 @@
 //   kafka mode=consume    messages=
 //   kafka mode=roundtrip  seconds= per_second= bytes=
 //
-// linger and idempotence are cobus's own unless given; id= is a transactional one. envelope=1: a key of 8 bytes, and
-// CloudEvents in headers. bare=1: without the way that leads on when Kafka is away.
+// linger and idempotence are cobus's own unless given; id= is a transactional one. envelope=1: a
+// key of 8 bytes, and CloudEvents in headers. bare=1: without the way that leads on when Kafka is
+// away.
 #include "events.hpp"
 #include "floors/measure.hpp"
 #include "support/publish_all.hpp"
