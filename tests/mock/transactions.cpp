@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -239,6 +240,39 @@ TEST_CASE("an outage in the middle of transactions loses nothing and keeps the o
     CHECK(here.refused() == 0);
     CHECK(here.last_copies() == here.published());
     CHECK_FALSE(here.bus.stop());
+}
+
+TEST_CASE("a coordinator that does not answer is away for all routes, and a slow broker is not") {
+    using namespace transactions_test;
+    mock_cluster cluster;
+    cluster.create_topic("orders", 1);
+    transport_options options = transactional(cluster);
+    options.decision_time = 500ms;
+    transport_driver bus{kafka(), options};
+    REQUIRE_FALSE(bus.start());
+    test_publish first("orders", "k", "first");
+    REQUIRE_FALSE(bus.publish(first));
+    const auto blames_coordinator = [&bus] {
+        const waiting_route waiting{{detail::intern("orders"), 0}, 600ms, 0ms};
+        const auto away = bus.get().routes_away(std::span(&waiting, 1));
+        return std::ranges::any_of(away, [](const route_trouble& each) {
+            return each.detail.find("coordinates") != std::string::npos;
+        });
+    };
+    kafka_request slow = kafka_request::produce;
+    SUBCASE("slow") {}
+    SUBCASE("away") { slow = kafka_request::end_txn; }
+    cluster.push_answer(1, slow, RD_KAFKA_RESP_ERR_NO_ERROR, 1500ms);
+    test_publish second("orders", "k", "second");
+    REQUIRE(bus.get().publish(second, true) == taken::pending);
+    bool blamed = false;
+    while (!second.ended.reaches(1, 10ms)) {
+        blamed = blamed || blames_coordinator();
+    }
+    CHECK(blamed == (slow == kafka_request::end_txn));
+    CHECK_FALSE(second.ec);
+    CHECK_FALSE(blames_coordinator());
+    CHECK_FALSE(bus.stop());
 }
 
 TEST_CASE("a stop ends in time whatever a transaction waits for") {

@@ -54,7 +54,7 @@ public:
     /// Publishers have to wait in line behind what goes again.
     [[nodiscard]] auto busy() const noexcept -> bool { return resend_.active(); }
     [[nodiscard]] auto transactional() const noexcept -> bool { return transactional_; }
-    /// For how long the cluster has not answered what a transaction asks of it.
+    /// For how long the cluster has not answered what a transaction asks beside its messages.
     [[nodiscard]] auto transaction_waits(clock::time_point now) const noexcept -> clock::duration {
         const auto since = clock::time_point(clock::duration(asking_since_.load()));
         return since == clock::time_point() ? clock::duration() : now - since;
@@ -351,8 +351,8 @@ inline void sender::end_transaction() noexcept {
     if (gave_up_) {
         those->drain([this, those](publish_node& node) { not_confirmed(*those, node); });
     }
-    if (!resend_.recalls()) {
-        those->begin();
+    if (!resend_.recalls() && !those->begin()) {
+        look_for_end();
     }
 }
 

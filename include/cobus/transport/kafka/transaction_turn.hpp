@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <optional>
 
 namespace cobus::detail::kafka {
 
@@ -38,9 +37,9 @@ public:
     [[nodiscard]] auto quiet() const noexcept -> bool {
         return !calling_ && (phase_ == phase::ready || phase_ == phase::lost);
     }
-    /// Since when the same is being asked for; nothing: nothing is.
-    [[nodiscard]] auto asks_since() const noexcept -> std::optional<clock::time_point> {
-        return since_;
+    /// Something is being asked for.
+    [[nodiscard]] auto asks() const noexcept -> bool {
+        return call_of(phase_) != transaction_call::none;
     }
 
     void began() noexcept { phase_ = phase::open; }
@@ -66,7 +65,6 @@ public:
         if (what != transaction_call::none) {
             calling_ = true;
             unclear_ = unclear_ || what == transaction_call::commit;
-            since_ = since_.value_or(now);
         }
         return what;
     }
@@ -94,7 +92,6 @@ public:
             break;
         }
         failed_ = false;
-        since_.reset();
     }
 
 private:
@@ -121,7 +118,6 @@ private:
     bool doomed_ = false;
     bool unclear_ = false;
     clock::time_point not_before_{};
-    std::optional<clock::time_point> since_;
 };
 
 } // namespace cobus::detail::kafka

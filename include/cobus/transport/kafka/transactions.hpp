@@ -55,7 +55,9 @@ public:
         open_.store(turn_.open());
     }
     /// Nothing of the last one is open any more, and nothing is being asked for.
-    [[nodiscard]] auto over() const noexcept -> bool { return turn_.quiet(); }
+    [[nodiscard]] auto over() const noexcept -> bool {
+        return turn_.quiet() || (turn_.open() && !used_since_);
+    }
     [[nodiscard]] auto lost() const noexcept -> bool { return turn_.lost(); }
     /// Whether `cause` means that another client took the id. To one whose transaction was open for
     /// longer than `limit` the cluster says the same, having ended the transaction for that.
@@ -66,13 +68,10 @@ public:
     /// Why the last transaction was given up, or the client is lost.
     [[nodiscard]] auto cause() const noexcept -> rd_kafka_resp_err_t { return cause_; }
     [[nodiscard]] auto why() const noexcept -> const std::string& { return why_; }
-    /// Since when the cluster has not answered what is asked of it, if it has not.
+    /// Since when the cluster has not answered what is asked of it beside messages, if it has not:
+    /// these may be with brokers that are slow, and slow is not away.
     [[nodiscard]] auto asks_since() const noexcept -> std::optional<clock::time_point> {
-        return turn_.asks_since();
-    }
-    /// Since when the transaction has messages, if it has any.
-    [[nodiscard]] auto used_since() const noexcept -> std::optional<clock::time_point> {
-        return used_since_;
+        return asks_since_;
     }
 
     /// Hears of a call that ended. `confirmed(node)` for each that readers see now. True: the
@@ -106,13 +105,16 @@ public:
             what != transaction_call::none) {
             call(what, now);
         }
+        const bool asks = turn_.asks() && !anything;
+        asks_since_ = asks ? std::optional(asks_since_.value_or(now)) : std::nullopt;
         open_.store(turn_.open());
         return turn_.due();
     }
-    /// Begins the next one, if none is open and the client can. That takes no call to the cluster.
-    void begin() noexcept {
+    /// Begins the next one, if none is open and it is time to. That takes no call to the cluster.
+    /// False: the client is lost.
+    [[nodiscard]] auto begin() noexcept -> bool {
         if (!turn_.ready()) {
-            return;
+            return true;
         }
         const error_ptr refused(rd_kafka_begin_transaction(client_->get()));
         if (refused) {
@@ -122,6 +124,7 @@ public:
             turn_.began();
         }
         open_.store(turn_.open());
+        return !refused;
     }
 
 private:
@@ -222,7 +225,8 @@ private:
     std::shared_ptr<client> client_;
     std::shared_ptr<post> news_ = std::make_shared<post>();
     transaction_turn turn_;
-    std::optional<clock::time_point> used_since_;
+    std::optional<clock::time_point> used_since_; ///< since the one that is open has messages
+    std::optional<clock::time_point> asks_since_;
     std::atomic<bool> open_{false};
     unsent unconfirmed_;
     rd_kafka_resp_err_t cause_ = RD_KAFKA_RESP_ERR_NO_ERROR;
