@@ -385,6 +385,30 @@ TEST_CASE("retry topics that may not be made hold up no assignment, and say what
     CHECK(one.log.with("CREATE to make it): until the next assignment, long retries").size() == 3);
 }
 
+TEST_CASE("who may not use a transactional id is told the right, and goes on consuming") {
+    plain_create_topic(server().open(), "fenced", 1);
+    const std::string user = secured_kafka::writer;
+    grant(user, may_write, a_topic, "fenced");
+    grant(user, may_read, a_topic, "fenced");
+    grant(user, may_read, a_group, "fenced");
+    environment variables = limited(user);
+    variables["KAFKA_TRANSACTIONAL_ID"] = "not-mine";
+    service one(variables, "fenced");
+    one.lives([&one](cobus::bus& bus) -> net::awaitable<void> {
+        const std::error_code ec = co_await one.publishes(bus);
+        CHECK(ec == cobus::errc::not_authorized);
+        plain_message event;
+        event.payload = R"({"id":"a","number":1})";
+        event.headers = {{"ce_type", "order"}};
+        const std::vector<plain_message> events(1, event);
+        plain_produce(server().open(), "fenced", events);
+        co_await until([&one] { return one.handled > 0; });
+    });
+    CAPTURE(one.log.text());
+    CHECK(one.in_process == 0);
+    CHECK(one.log.with("WRITE and DESCRIBE on the transactional id").size() == 1);
+}
+
 TEST_CASE("a missing topic that may not be made fails its publishes within the decision time") {
     const std::string user = secured_kafka::writer;
     grant(user, may_write, a_topic, "missing");
