@@ -3,29 +3,13 @@
 #include "commands.hpp"
 
 #include <CLI/CLI.hpp>
+#include <shared/utc_time.hpp>
 
 #include <cstdio>
 #include <exception>
-#include <regex>
 #include <string>
 
 namespace {
-
-/// A time in UTC as far as it is said, so that it compares as text with whole ones.
-[[nodiscard]] auto utc_time() -> CLI::Validator {
-    return {[](std::string& text) -> std::string {
-                static const std::regex form(
-                    "\\d{4}-\\d\\d(-\\d\\d(T\\d\\d(:\\d\\d(:\\d\\d(\\.\\d{1,3})?)?)?)?)?Z?");
-                if (!std::regex_match(text, form)) {
-                    return "'" + text + "' is no time in UTC such as 2026-11-21T09:00Z";
-                }
-                if (text.back() == 'Z') {
-                    text.pop_back();
-                }
-                return {};
-            },
-            "TIME"};
-}
 
 void add_filters(CLI::App& to, dead_letters::request& wanted) {
     dead_letters::filter& which = wanted.which;
@@ -35,8 +19,9 @@ void add_filters(CLI::App& to, dead_letters::request& wanted) {
     to.add_option("--group", which.group, "Only those of this consumer group");
     to.add_option("--error", which.error, "Only those whose reason contains this text");
     to.add_option("--since", which.since, "Only those that failed at or after, 2026-11-21T09:00Z")
-        ->transform(utc_time());
-    to.add_option("--until", which.until, "Only those that failed before")->transform(utc_time());
+        ->transform(tools::utc_time());
+    to.add_option("--until", which.until, "Only those that failed before")
+        ->transform(tools::utc_time());
     to.add_option("--at", which.at, "Only this one: dlq.topic/partition/offset");
 }
 

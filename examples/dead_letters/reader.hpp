@@ -4,11 +4,9 @@
 
 #include <cobus/settings.hpp>
 
-#include <librdkafka/rdkafka.h>
+#include <shared/kafka_client.hpp>
 
-#include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,19 +28,10 @@ public:
     [[nodiscard]] auto read_one(const place& where) -> std::optional<letter>;
 
 private:
-    struct stretch {
-        std::int32_t partition;
-        std::int64_t next, end;
-    };
-    struct destroy_client {
-        void operator()(rd_kafka_t* client) const noexcept { rd_kafka_destroy(client); }
-    };
-
-    [[nodiscard]] auto stretches(const std::string& topic) -> std::vector<stretch>;
-    void read(const std::string& topic, std::vector<stretch> all,
+    void read(const std::string& topic, std::vector<tools::stretch> all,
               const std::function<void(letter)>& take);
 
-    std::unique_ptr<rd_kafka_t, destroy_client> client_;
+    tools::client_ptr client_;
 };
 
 } // namespace dead_letters
