@@ -32,8 +32,8 @@ auto transactional(const mock_cluster& cluster) -> transport_options {
     return options;
 }
 
-struct scene {
-    explicit scene(int partitions = 1) { cluster.create_topic("orders", partitions); }
+struct transacted {
+    explicit transacted(int partitions = 1) { cluster.create_topic("orders", partitions); }
 
     void start() { REQUIRE_FALSE(bus.start()); }
     void publish(std::size_t count, policy when_away = policy::wait) {
@@ -87,7 +87,7 @@ struct scene {
 } // namespace transactions_test
 
 TEST_CASE("with a transactional id publishers hear of the commit, in order, and many share one") {
-    transactions_test::scene here;
+    transactions_test::transacted here;
     here.start();
     here.publish(1);
     CHECK(here.refused() == 0);
@@ -99,7 +99,7 @@ TEST_CASE("with a transactional id publishers hear of the commit, in order, and 
 
 TEST_CASE("between two transactions there is room for who does not wait") {
     using namespace transactions_test;
-    scene here;
+    transacted here;
     here.cluster.push_answer(1, kafka_request::end_txn, RD_KAFKA_RESP_ERR_NO_ERROR, 300ms);
     here.start();
     here.publish(1);
@@ -114,7 +114,7 @@ TEST_CASE("between two transactions there is room for who does not wait") {
 
 TEST_CASE("a coordinator that is not ready is asked again") {
     using namespace transactions_test;
-    scene here;
+    transacted here;
     here.cluster.push_errors(kafka_request::init_producer_id,
                              {RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS});
     here.cluster.push_errors(kafka_request::add_partitions_to_txn,
@@ -130,7 +130,7 @@ TEST_CASE("a coordinator that is not ready is asked again") {
 
 TEST_CASE("what shared a transaction with a failure goes again in the next, in order") {
     using namespace transactions_test;
-    scene here;
+    transacted here;
     here.start();
     here.publish(1);
     CHECK(here.refused() == 0);
@@ -156,7 +156,7 @@ TEST_CASE("what shared a transaction with a failure goes again in the next, in o
 
 TEST_CASE("who alone is in a transaction that is refused for good is meant, and others go on") {
     using namespace transactions_test;
-    scene here;
+    transacted here;
     here.start();
     here.cluster.push_errors(kafka_request::add_partitions_to_txn,
                              {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED});
@@ -171,7 +171,7 @@ TEST_CASE("who alone is in a transaction that is refused for good is meant, and 
 
 TEST_CASE("an id that another client has taken ends the publishing, and says so") {
     using namespace transactions_test;
-    scene here;
+    transacted here;
     here.start();
     here.publish(1);
     CHECK(here.refused() == 0);
@@ -212,7 +212,7 @@ TEST_CASE("a transaction that the cluster ended for its age goes again, by anoth
 
 TEST_CASE("who may not use a transactional id is refused its publishes, and no more") {
     using namespace transactions_test;
-    scene here;
+    transacted here;
     here.cluster.push_errors(kafka_request::init_producer_id,
                              {RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED});
     here.start();
@@ -227,7 +227,7 @@ TEST_CASE("who may not use a transactional id is refused its publishes, and no m
 
 TEST_CASE("an outage in the middle of transactions loses nothing and keeps the order") {
     using namespace transactions_test;
-    scene here;
+    transacted here;
     here.start();
     here.publish(1);
     CHECK(here.refused() == 0);
@@ -256,7 +256,7 @@ TEST_CASE("a coordinator that does not answer is away for all routes, and a slow
         const waiting_route waiting{{detail::intern("orders"), 0}, 600ms, 0ms};
         const auto away = bus.get().routes_away(std::span(&waiting, 1));
         return std::ranges::any_of(away, [](const route_trouble& each) {
-            return each.detail.find("coordinates") != std::string::npos;
+            return each.detail.find("coordinates transactions") != std::string::npos;
         });
     };
     kafka_request slow = kafka_request::produce;
@@ -271,13 +271,15 @@ TEST_CASE("a coordinator that does not answer is away for all routes, and a slow
     }
     CHECK(blamed == (slow == kafka_request::end_txn));
     CHECK_FALSE(second.ec);
+    test_publish third("orders", "k", "third");
+    CHECK_FALSE(bus.publish(third));
     CHECK_FALSE(blames_coordinator());
     CHECK_FALSE(bus.stop());
 }
 
 TEST_CASE("a stop ends in time whatever a transaction waits for") {
     using namespace transactions_test;
-    scene here;
+    transacted here;
     SUBCASE("the id") {
         here.cluster.push_answer(1, kafka_request::init_producer_id, RD_KAFKA_RESP_ERR_NO_ERROR,
                                  5s);

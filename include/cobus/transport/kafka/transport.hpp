@@ -96,10 +96,9 @@ public:
         std::vector<route_trouble> away;
         const auto now = std::chrono::steady_clock::now();
         if (producer_->transaction_waits(now) >= options_.decision_time) {
+            const std::string why = "the broker that coordinates transactions does not answer";
             for (const waiting_route& each : waiting) {
-                away.push_back({each.where, code_of(RD_KAFKA_RESP_ERR__WAIT_COORD),
-                                "the broker that coordinates this client's transactions does not "
-                                "answer"});
+                away.push_back({each.where, code_of(RD_KAFKA_RESP_ERR__WAIT_COORD), why});
             }
         } else if (watch_->answers(options_.decision_time, now)) { // else it is all of Kafka
             const route_judge judge(watch_->brokers(), options_.decision_time);
