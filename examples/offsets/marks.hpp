@@ -47,19 +47,18 @@ public:
         if (!reader.counts(now_)) {
             return;
         }
-        mark.remove_prefix(mark.find('=') + 1); // "1;until=", and then the seconds, as it counts
+        mark = behind(mark, '='); // "1;until=", and then the seconds, as it counts
         std::int64_t until = 0;
         std::from_chars(mark.data(), mark.data() + mark.size(), until);
-        mark.remove_prefix(mark.find(';') + 1);
+        mark = behind(mark, ';');
         std::set<std::string> handlers;
         while (!mark.empty()) {
-            const std::size_t comma = (std::min)(mark.find(','), mark.size());
-            const std::string_view name = mark.substr(0, comma);
-            std::string handler = unescape_name(name.substr(name.find('/') + 1));
+            const std::string_view name = mark.substr(0, mark.find(','));
+            std::string handler = unescape_name(behind(name, '/'));
             if (reader.names(group_, handler)) {
                 handlers.insert(std::move(handler));
             }
-            mark.remove_prefix((std::min)(comma + 1, mark.size()));
+            mark.remove_prefix((std::min)(name.size() + 1, mark.size()));
         }
         for (const std::string& each : handlers) {
             ++handlers_[each];
@@ -89,6 +88,11 @@ public:
     }
 
 private:
+    /// What follows the first of that character; all, if there is none.
+    [[nodiscard]] static auto behind(std::string_view text, char which) -> std::string_view {
+        const std::size_t at = text.find(which);
+        return at == std::string_view::npos ? text : text.substr(at + 1);
+    }
     [[nodiscard]] auto wait_text() const -> std::string {
         constexpr std::int64_t last_second = 253'402'300'799; // of the year 9999
         std::array<char, cobus::detail::iso_time_size> time{};
