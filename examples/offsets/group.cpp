@@ -8,14 +8,6 @@
 namespace offsets {
 namespace {
 
-using list_ptr = std::unique_ptr<rd_kafka_topic_partition_list_t,
-                                 decltype(&rd_kafka_topic_partition_list_destroy)>;
-
-[[nodiscard]] auto new_list(std::size_t size) -> list_ptr {
-    return {rd_kafka_topic_partition_list_new(static_cast<int>(size)),
-            &rd_kafka_topic_partition_list_destroy};
-}
-
 [[nodiscard]] auto place(const rd_kafka_topic_partition_t& of) -> std::string {
     return std::string(of.topic) + "/" + std::to_string(of.partition);
 }
@@ -54,7 +46,7 @@ auto group::members() const -> std::size_t {
 
 auto group::topics() const -> std::vector<std::string> {
     const tools::metadata_ptr all = tools::metadata(client_.get());
-    const list_ptr list = new_list(16);
+    const tools::list_ptr list = tools::new_list(16);
     for (int i = 0; i < all->topic_cnt; ++i) {
         for (int k = 0; k < all->topics[i].partition_cnt; ++k) {
             rd_kafka_topic_partition_list_add(list.get(), all->topics[i].topic,
@@ -81,7 +73,7 @@ auto group::positions(const std::string& topic) const -> std::vector<position> {
     if (parts.empty()) {
         throw std::runtime_error("Kafka has no topic " + topic);
     }
-    const list_ptr list = new_list(parts.size());
+    const tools::list_ptr list = tools::new_list(parts.size());
     for (const tools::stretch& each : parts) {
         rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), each.partition);
     }
@@ -109,7 +101,7 @@ void group::aim(std::vector<position>& all, const target& at) const {
         }
         return;
     }
-    const list_ptr list = new_list(all.size());
+    const tools::list_ptr list = tools::new_list(all.size());
     for (const position& each : all) {
         rd_kafka_topic_partition_list_add(list.get(), each.topic.c_str(), each.partition)->offset =
             at.milliseconds;
@@ -126,7 +118,7 @@ void group::aim(std::vector<position>& all, const target& at) const {
 }
 
 void group::commit(const std::vector<position>& all) const {
-    const list_ptr list = new_list(all.size());
+    const tools::list_ptr list = tools::new_list(all.size());
     for (const position& each : all) {
         // Without metadata: cobus keeps there what it has handled behind the offset, and skips
         // that.

@@ -47,25 +47,20 @@ public:
         if (!reader.counts(now_)) {
             return;
         }
-        mark = behind(mark, '='); // "1;until=", and then the seconds, as it counts
-        std::int64_t until = 0;
-        std::from_chars(mark.data(), mark.data() + mark.size(), until);
-        mark = behind(mark, ';');
         std::set<std::string> handlers;
-        while (!mark.empty()) {
-            const std::string_view name = mark.substr(0, mark.find(','));
+        (void)reader.any([&](std::string_view name) {
             std::string handler = unescape_name(behind(name, '/'));
             if (reader.names(group_, handler)) {
                 handlers.insert(std::move(handler));
             }
-            mark.remove_prefix((std::min)(name.size() + 1, mark.size()));
-        }
+            return false; // they all are wanted
+        });
         for (const std::string& each : handlers) {
             ++handlers_[each];
         }
         if (!handlers.empty()) {
             ++messages_;
-            until_ = (std::max)(until_, until);
+            until_ = (std::max)(until_, reader.until());
         }
     }
 

@@ -85,14 +85,12 @@ void read(rd_kafka_t* client, const std::string& topic, std::vector<stretch> all
     if (all.empty()) {
         return;
     }
-    rd_kafka_topic_partition_list_t* const list =
-        rd_kafka_topic_partition_list_new(static_cast<int>(all.size()));
+    const list_ptr list = new_list(all.size());
     for (const stretch& each : all) {
-        rd_kafka_topic_partition_list_add(list, topic.c_str(), each.partition)->offset = each.next;
+        rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), each.partition)->offset =
+            each.next;
     }
-    const auto assigned = rd_kafka_assign(client, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    check(assigned, "reading " + topic);
+    check(rd_kafka_assign(client, list.get()), "reading " + topic);
     auto silent_since = std::chrono::steady_clock::now();
     while (!all.empty()) {
         const std::unique_ptr<rd_kafka_message_t, decltype(&rd_kafka_message_destroy)> got(

@@ -5,6 +5,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -28,6 +29,18 @@ using client_ptr = std::unique_ptr<rd_kafka_t, destroy_client>;
 
 /// A consumer of that group which never joins it and commits nothing by itself.
 [[nodiscard]] auto open_client(const cobus::settings& how, const std::string& group) -> client_ptr;
+
+struct destroy_list {
+    void operator()(rd_kafka_topic_partition_list_t* list) const noexcept {
+        rd_kafka_topic_partition_list_destroy(list);
+    }
+};
+using list_ptr = std::unique_ptr<rd_kafka_topic_partition_list_t, destroy_list>;
+
+/// Empty, with room for so many.
+[[nodiscard]] inline auto new_list(std::size_t size) -> list_ptr {
+    return list_ptr(rd_kafka_topic_partition_list_new(static_cast<int>(size)));
+}
 
 struct destroy_metadata {
     void operator()(const rd_kafka_metadata_t* all) const noexcept {

@@ -87,20 +87,27 @@ public:
                *until_ >
                    std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
     }
+    /// Until when it counts, in seconds since 1970; zero when it says nothing.
+    [[nodiscard]] auto until() const noexcept -> std::int64_t { return until_.value_or(0); }
+    /// `visit(name)` for each "group/handler" that it names, escaped, until one returns true; tells
+    /// whether one did.
+    template <class Visit> auto any(Visit visit) const -> bool {
+        for (std::string_view rest = rest_; until_ && !rest.empty();) {
+            const std::size_t comma = rest.find(',');
+            if (visit(rest.substr(0, comma))) {
+                return true;
+            }
+            rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+        }
+        return false;
+    }
     /// Whether it names that handler of that group.
     [[nodiscard]] auto names(std::string_view group, std::string_view handler) const -> bool {
         std::string wanted;
         escape_name(group, wanted);
         wanted += '/';
         escape_name(handler, wanted);
-        for (std::string_view rest = rest_; until_ && !rest.empty();) {
-            const std::size_t comma = rest.find(',');
-            if (rest.substr(0, comma) == wanted) {
-                return true;
-            }
-            rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-        }
-        return false;
+        return any([&wanted](std::string_view each) { return each == wanted; });
     }
 
 private:

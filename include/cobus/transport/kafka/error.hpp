@@ -131,6 +131,13 @@ public:
     }
 }
 
+/// Whether a producer ended because it may write nothing. Who only consumes does not need that, so
+/// the bus goes on.
+[[nodiscard]] constexpr auto forbids_publishing(rd_kafka_resp_err_t cause) noexcept -> bool {
+    return cause == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
+           cause == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+}
+
 /// Of what a client is beyond repair, for the code that says no more than that.
 [[nodiscard]] inline auto cause_of(rd_kafka_t* client, rd_kafka_resp_err_t code) noexcept
     -> rd_kafka_resp_err_t {
@@ -140,10 +147,7 @@ public:
         return code;
     }
     const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(client, nullptr, 0);
-    const bool says_more = cause == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
-                           cause == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED ||
-                           cause == RD_KAFKA_RESP_ERR__FENCED;
-    return says_more ? cause : code;
+    return forbids_publishing(cause) || cause == RD_KAFKA_RESP_ERR__FENCED ? cause : code;
 }
 
 /// What a delivery report says. The status counts, not the code alone: what timed out may be in the

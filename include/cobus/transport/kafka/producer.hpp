@@ -126,7 +126,7 @@ private:
         }
         told_ = now;
         if (now.what == link::up) {
-            sender_.topic_requests().connected();
+            sender_.connected();
         }
         state_changed_->wake();
         if (operation* done = std::exchange(started_, nullptr)) {

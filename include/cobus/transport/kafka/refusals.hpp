@@ -27,16 +27,10 @@ public:
         }
         return node;
     }
-    /// Whether the producer ended because it may write nothing. Who only consumes does not need
-    /// that, so the bus goes on.
-    [[nodiscard]] static auto forbids(rd_kafka_resp_err_t cause) noexcept -> bool {
-        return cause == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
-               cause == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-    }
     static void tell_end(rd_kafka_resp_err_t cause, std::string text, cluster_watch& watch) noexcept
         try {
         text = with_cure(std::move(text), cause);
-        if (!forbids(cause)) {
+        if (!forbids_publishing(cause)) {
             watch.fatal(cause, text);
             return;
         }

@@ -150,9 +150,8 @@ private:
         const bool asked_for =
             code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
         // Of a transaction that is given up nothing can be seen, whatever the log has.
-        return asked_for && aborts_ && !lost_
-                   ? true
-                   : (lost_ || asked_for) && goes_again(code, status, when_away);
+        const bool unseen = asked_for && aborts_ && !lost_;
+        return unseen || ((lost_ || asked_for) && goes_again(code, status, when_away));
     }
 
     std::atomic<bool> active_{false};

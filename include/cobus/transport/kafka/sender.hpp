@@ -10,7 +10,6 @@
 #include "transactions.hpp"
 #include "under_way.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -47,7 +46,8 @@ public:
     [[nodiscard]] auto client_of() const noexcept -> const std::shared_ptr<client>& {
         return session_->owner();
     }
-    [[nodiscard]] auto topic_requests() noexcept -> admin& { return admin_; }
+    /// The cluster answers again.
+    void connected() { admin_.connected(); }
 
     // Of any thread.
 
@@ -263,8 +263,7 @@ inline auto sender::settle() noexcept -> clock::time_point {
 /// The client sends nothing any more. All that it has comes back; then another one takes its place,
 /// and gets first what was certainly not sent or is to reach Kafka by all means.
 inline void sender::look_for_end() noexcept {
-    std::string reason;
-    const rd_kafka_resp_err_t cause = session_->end(reason);
+    const rd_kafka_resp_err_t cause = session_->end();
     if (cause == RD_KAFKA_RESP_ERR_NO_ERROR || resend_.client_is_lost() || gave_up_) {
         return; // the next one may fail as well, before it has got everything
     }
@@ -273,12 +272,13 @@ inline void sender::look_for_end() noexcept {
         fenced = those->fenced(cause, keep_.longest, clock::now());
         those->lose();
     }
-    if (fenced || refusals::forbids(cause) || nodes_->closed() || !limit_.may_renew(clock::now())) {
+    if (fenced || forbids_publishing(cause) || nodes_->closed() ||
+        !limit_.may_renew(clock::now())) {
         give_up_for(publish_error(cause));
-        refusals::tell_end(cause, std::move(reason), *watch_);
+        refusals::tell_end(cause, session_->end_text(), *watch_);
         return;
     }
-    watch_->log(log_level::error, "the producer failed and is replaced: " + reason);
+    watch_->log(log_level::error, "the producer failed and is replaced: " + session_->end_text());
     resend_.client_failed();
     purge(RD_KAFKA_PURGE_F_INFLIGHT);
 }

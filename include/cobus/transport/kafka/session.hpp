@@ -22,11 +22,12 @@ namespace cobus::detail::kafka {
 class session {
 public:
     session(conf_ptr conf, const std::shared_ptr<cluster_watch>& watch)
-        : transactional_(!property(conf.get(), "transactional.id").empty()),
-          client_(std::make_shared<client>(role::producer, std::move(conf),
+        : client_(std::make_shared<client>(role::producer, std::move(conf),
                                            RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR, watch)),
           queue_(rd_kafka_queue_get_main(client_->get())),
-          transactions_(transactional_ ? std::make_unique<transactions>(client_) : nullptr) {}
+          transactions_(property(rd_kafka_conf(client_->get()), "transactional.id").empty()
+                            ? nullptr
+                            : std::make_unique<transactions>(client_)) {}
     session(const session&) = delete;
     auto operator=(const session&) -> session& = delete;
     ~session() {
@@ -64,8 +65,14 @@ public:
     [[nodiscard]] auto open() const noexcept -> bool {
         return transactions_ == nullptr || transactions_->open();
     }
-    /// What the client is beyond repair for, in `why` as well; no error: it is not.
-    [[nodiscard]] auto end(std::string& why) const -> rd_kafka_resp_err_t;
+    /// What the client is beyond repair for; no error: it is not.
+    [[nodiscard]] auto end() const noexcept -> rd_kafka_resp_err_t {
+        const bool lost = transactions_ != nullptr && transactions_->lost();
+        const rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(client_->get(), nullptr, 0);
+        return fatal == RD_KAFKA_RESP_ERR_NO_ERROR && lost ? transactions_->cause() : fatal;
+    }
+    /// That in words.
+    [[nodiscard]] auto end_text() const -> std::string;
     /// Nobody waits to hear of a message that it has.
     [[nodiscard]] auto empty() const noexcept -> bool {
         return held() == 0 && (transactions_ == nullptr || !transactions_->keeps_any());
@@ -81,26 +88,17 @@ public:
 private:
     static void on_event(rd_kafka_t* /*client*/, void* who) { static_cast<waker*>(who)->wake(); }
 
-    bool transactional_;
     std::shared_ptr<client> client_;
     queue_ptr queue_;
     topics topics_;
     std::unique_ptr<transactions> transactions_;
 };
 
-inline auto session::end(std::string& why) const -> rd_kafka_resp_err_t {
+inline auto session::end_text() const -> std::string {
     std::array<char, 512> reason{};
-    const rd_kafka_resp_err_t fatal =
-        rd_kafka_fatal_error(client_->get(), reason.data(), reason.size());
-    if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        why = reason.data();
-        return fatal;
-    }
-    if (transactions_ != nullptr && transactions_->lost()) {
-        why = transactions_->why();
-        return transactions_->cause();
-    }
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
+    const bool fatal = rd_kafka_fatal_error(client_->get(), reason.data(), reason.size()) !=
+                       RD_KAFKA_RESP_ERR_NO_ERROR;
+    return fatal || transactions_ == nullptr ? reason.data() : transactions_->why();
 }
 
 inline auto session::send(publish_node& node, rd_kafka_topic_t* topic, encoded& out) noexcept

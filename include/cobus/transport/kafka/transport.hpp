@@ -95,7 +95,7 @@ public:
         }
         std::vector<route_trouble> away;
         const auto now = std::chrono::steady_clock::now();
-        if (producer_->transaction_waits(now) >= options_.decision_time) {
+        if (coordinator_is_away(now)) {
             const std::string why = "the broker that coordinates transactions does not answer";
             for (const waiting_route& each : waiting) {
                 away.push_back({each.where, code_of(RD_KAFKA_RESP_ERR__WAIT_COORD), why});
@@ -109,8 +109,7 @@ public:
         return away;
     }
     [[nodiscard]] auto probe(const topic_partition& where) noexcept -> probed override {
-        if (producer_->transaction_waits(std::chrono::steady_clock::now()) >=
-            options_.decision_time) {
+        if (coordinator_is_away(std::chrono::steady_clock::now())) {
             return probed::unanswered;
         }
         const probed how = watch_->questions().probe(where);
@@ -124,6 +123,10 @@ public:
     }
 
 private:
+    [[nodiscard]] auto coordinator_is_away(std::chrono::steady_clock::time_point now) const noexcept
+        -> bool {
+        return producer_->transaction_waits(now) >= options_.decision_time;
+    }
     [[nodiscard]] static auto mechanism(const transport_options& options) -> std::string {
         for (const char* name : {"sasl.mechanism", "sasl.mechanisms"}) {
             if (const auto found = options.properties.find(name);
