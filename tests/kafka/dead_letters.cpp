@@ -1,6 +1,6 @@
-#include "child_process.hpp"
 #include "kafka_server.hpp"
 #include "plain_client.hpp"
+#include "printed.hpp"
 #include "quiet.hpp"
 #include "run.hpp"
 #include "temporary_folder.hpp"
@@ -14,7 +14,6 @@
 #include <chrono>
 #include <functional>
 #include <string>
-#include <sys/wait.h>
 #include <utility>
 #include <vector>
 
@@ -104,15 +103,9 @@ struct service {
     std::vector<std::string> all{"env", "KAFKA_ENABLED=true", "KAFKA_BROKERS=" + kafka_brokers(),
                                  DEAD_LETTERS_PROGRAM};
     all.insert(all.end(), arguments.begin(), arguments.end());
-    cobus::test::child_process child(all);
-    std::string text;
-    while (const auto line = child.read_line(60s)) {
-        text.append(*line).append("\n");
-    }
-    REQUIRE(child.wait(30s));
-    CHECK(WIFEXITED(child.status()));
-    CHECK(WEXITSTATUS(child.status()) == 0);
-    return text;
+    const cobus::test::printed out = cobus::test::run_program(all);
+    CHECK(out.code == 0);
+    return out.text;
 }
 
 constexpr const char* oldest_message = "message.timestamp.before.max.ms";

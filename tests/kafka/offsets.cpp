@@ -1,6 +1,6 @@
-#include "child_process.hpp"
 #include "kafka_server.hpp"
 #include "plain_client.hpp"
+#include "printed.hpp"
 #include "quiet.hpp"
 #include "run.hpp"
 
@@ -19,7 +19,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <sys/wait.h>
 #include <utility>
 #include <vector>
 
@@ -46,20 +45,11 @@ using cobus::test::kafka_brokers;
 using cobus::test::plain_client;
 using cobus::test::plain_create_topic;
 using cobus::test::plain_message;
+using cobus::test::printed;
 using cobus::test::run;
 using cobus::test::until;
 using wall = std::chrono::system_clock;
 namespace net = cobus::net;
-
-/// What the program prints, and its exit code.
-struct printed {
-    std::string text;
-    int code = -1;
-
-    [[nodiscard]] auto has(const std::string& part) const -> bool {
-        return text.find(part) != std::string::npos;
-    }
-};
 
 [[nodiscard]] auto program(const std::string& group, const std::vector<std::string>& arguments)
     -> printed {
@@ -72,16 +62,7 @@ struct printed {
                                  "exec \"$0\" \"$@\" 2>&1",
                                  OFFSETS_PROGRAM};
     all.insert(all.end(), arguments.begin(), arguments.end());
-    cobus::test::child_process child(all);
-    printed out;
-    while (const auto line = child.read_line(60s)) {
-        out.text.append(*line).append("\n");
-    }
-    REQUIRE(child.wait(30s));
-    CHECK(WIFEXITED(child.status()));
-    out.code = WEXITSTATUS(child.status());
-    INFO(out.text);
-    return out;
+    return cobus::test::run_program(all);
 }
 
 struct list_of_one {

@@ -214,6 +214,14 @@ auto limited(const std::string& user) -> environment {
     return password(user, secured_kafka::limited_password);
 }
 
+/// Another client, which may do anything.
+void somebody_publishes(const std::string& topic) {
+    plain_message event;
+    event.payload = R"({"id":"a","number":1})";
+    event.headers = {{"ce_type", "order"}};
+    plain_produce(server().open(), topic, {event});
+}
+
 constexpr auto may_write = RD_KAFKA_ACL_OPERATION_WRITE;
 constexpr auto may_read = RD_KAFKA_ACL_OPERATION_READ;
 constexpr auto a_topic = RD_KAFKA_RESOURCE_TOPIC;
@@ -335,11 +343,7 @@ TEST_CASE("who may write nothing at all still consumes, and its publishes are re
             const std::error_code ec = co_await one.publishes(bus);
             CHECK(ec == cobus::errc::not_authorized);
         }
-        plain_message event;
-        event.payload = R"({"id":"a","number":1})";
-        event.headers = {{"ce_type", "order"}};
-        const std::vector<plain_message> events(1, event);
-        plain_produce(server().open(), "read-only", events);
+        somebody_publishes("read-only");
         co_await until([&one] { return one.handled > 0; });
     });
     CAPTURE(one.log.text());
@@ -397,11 +401,7 @@ TEST_CASE("who may not use a transactional id is told the right, and goes on con
     one.lives([&one](cobus::bus& bus) -> net::awaitable<void> {
         const std::error_code ec = co_await one.publishes(bus);
         CHECK(ec == cobus::errc::not_authorized);
-        plain_message event;
-        event.payload = R"({"id":"a","number":1})";
-        event.headers = {{"ce_type", "order"}};
-        const std::vector<plain_message> events(1, event);
-        plain_produce(server().open(), "fenced", events);
+        somebody_publishes("fenced");
         co_await until([&one] { return one.handled > 0; });
     });
     CAPTURE(one.log.text());

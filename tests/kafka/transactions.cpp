@@ -9,7 +9,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,10 +19,6 @@ namespace fencing_test {
 
 using namespace cobus;
 using namespace cobus::test;
-
-auto unique(const std::string& name) -> std::string {
-    return name + "-" + message_id::make(detail::coarse_now()).str();
-}
 
 auto with_id(const std::string& id) -> transport_options {
     transport_options options = quick_kafka(kafka_brokers());
@@ -45,8 +40,8 @@ public:
     former_client(const std::string& id, std::string topic)
         : topic_(std::move(topic)),
           client_(RD_KAFKA_PRODUCER, kafka_brokers(), {{"transactional.id", id}}, &told, this) {
-        check(rd_kafka_init_transactions(client_.native(), limit));
-        check(rd_kafka_begin_transaction(client_.native()));
+        plain_check(rd_kafka_init_transactions(client_.native(), limit), "transaction");
+        plain_check(rd_kafka_begin_transaction(client_.native()), "transaction");
     }
     /// What became of it.
     auto send_late(const std::string& payload) -> rd_kafka_resp_err_t {
@@ -61,13 +56,6 @@ public:
 private:
     static constexpr int limit = 30'000;
 
-    static void check(rd_kafka_error_t* error) {
-        if (error != nullptr) {
-            const std::string text = rd_kafka_error_string(error);
-            rd_kafka_error_destroy(error);
-            throw std::runtime_error("transaction: " + text);
-        }
-    }
     static void told(rd_kafka_t* /*client*/, const rd_kafka_message_t* report, void* self) {
         static_cast<former_client*>(self)->last_ = report->err;
     }

@@ -26,10 +26,6 @@ namespace {
 
 using steady = std::chrono::steady_clock;
 
-auto unique(const std::string& name) -> std::string {
-    return name + "-" + message_id::make(detail::coarse_now()).str();
-}
-
 /// The metadata that a group committed with its position in partition 0.
 auto committed_metadata(const std::string& group, const std::string& topic) -> std::string {
     rd_kafka_conf_t* conf = rd_kafka_conf_new();

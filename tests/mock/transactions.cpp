@@ -10,9 +10,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <deque>
-#include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,7 +32,7 @@ auto transactional(const mock_cluster& cluster) -> transport_options {
 }
 
 struct transacted {
-    explicit transacted(int partitions = 1) { cluster.create_topic("orders", partitions); }
+    transacted() { cluster.create_topic("orders", 1); }
 
     void start() { REQUIRE_FALSE(bus.start()); }
     void publish(std::size_t count, policy when_away = policy::wait) {
@@ -54,19 +53,16 @@ struct transacted {
     }
     /// What the topic has, without further copies, which readers of committed messages do not see.
     auto last_copies() -> std::vector<std::string> {
-        std::map<std::int64_t, std::string> by_offset;
-        std::map<std::string, std::int64_t> last;
-        const std::size_t all = plain_count(cluster.brokers(), "orders");
-        for (const auto& each : plain_consume(cluster.brokers(), "orders", all)) {
-            last[each.payload] = each.offset;
-        }
-        for (const auto& [payload, offset] : last) {
-            by_offset[offset] = payload;
-        }
+        std::set<std::string> seen;
         std::vector<std::string> found;
-        for (const auto& [offset, payload] : by_offset) {
-            found.push_back(payload);
+        const std::size_t count = plain_count(cluster.brokers(), "orders");
+        const auto all = plain_consume(cluster.brokers(), "orders", count);
+        for (auto each = all.rbegin(); each != all.rend(); ++each) {
+            if (seen.insert(each->payload).second) {
+                found.push_back(each->payload);
+            }
         }
+        std::ranges::reverse(found);
         return found;
     }
     auto published() -> std::vector<std::string> {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cobus/message_id.hpp>
 #include <cobus/transport/options.hpp>
 
 #include <algorithm>
@@ -15,6 +16,11 @@ namespace cobus::test {
 /// less what it counts for a message in any case (36), for the key (3) and for the envelope's
 /// headers.
 inline constexpr std::size_t largest_payload = 1'000'000 - 36 - 3 - 81;
+
+/// A name that nobody else has.
+[[nodiscard]] inline auto unique(const std::string& name) -> std::string {
+    return name + "-" + message_id::make(detail::coarse_now()).str();
+}
 
 /// Settings that make librdkafka's mock cluster and a local Kafka answer soon.
 [[nodiscard]] inline auto quick_kafka(const std::string& brokers) -> transport_options {

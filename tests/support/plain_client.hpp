@@ -67,6 +67,15 @@ inline void plain_check(rd_kafka_resp_err_t error, const char* what) {
         throw std::runtime_error(std::string(what) + ": " + rd_kafka_err2str(error));
 }
 
+/// The same for what calls of transactions return.
+inline void plain_check(rd_kafka_error_t* error, const char* what) {
+    if (error != nullptr) {
+        const std::string text = std::string(what) + ": " + rd_kafka_error_string(error);
+        rd_kafka_error_destroy(error);
+        throw std::runtime_error(text);
+    }
+}
+
 namespace plain_detail {
 
 inline void enqueue(rd_kafka_t* client, const std::string& topic, const plain_message& message) {
@@ -222,21 +231,14 @@ inline void plain_add_partitions(const std::string& brokers, const std::string& 
 inline void plain_leave_gap(const std::string& brokers, const std::string& topic) {
     constexpr int limit = 30'000;
     const plain_client client(RD_KAFKA_PRODUCER, brokers, {{"transactional.id", "gap-" + topic}});
-    const auto check = [](rd_kafka_error_t* error) {
-        if (error != nullptr) {
-            const std::string text = rd_kafka_error_string(error);
-            rd_kafka_error_destroy(error);
-            throw std::runtime_error("transaction: " + text);
-        }
-    };
-    check(rd_kafka_init_transactions(client.native(), limit));
-    check(rd_kafka_begin_transaction(client.native()));
+    plain_check(rd_kafka_init_transactions(client.native(), limit), "transaction");
+    plain_check(rd_kafka_begin_transaction(client.native()), "transaction");
     plain_message aborted;
     aborted.payload = "aborted";
     aborted.partition = 0;
     plain_detail::enqueue(client.native(), topic, aborted);
     plain_check(rd_kafka_flush(client.native(), limit), "flush");
-    check(rd_kafka_abort_transaction(client.native(), limit));
+    plain_check(rd_kafka_abort_transaction(client.native(), limit), "transaction");
 }
 
 /// How many messages the topic has; those of a transaction, open or not, and its end count too.
