@@ -11,7 +11,6 @@
 
 #include <asio/io_context.hpp>
 
-#include <chrono>
 #include <functional>
 #include <string>
 #include <utility>
@@ -40,7 +39,6 @@ template <> struct cobus::contract<placed> {
 
 namespace {
 
-using namespace std::chrono_literals;
 using cobus::test::kafka_brokers;
 using cobus::test::plain_create_topic;
 using cobus::test::run;

@@ -65,38 +65,27 @@ namespace net = cobus::net;
     return cobus::test::run_program(all);
 }
 
-struct list_of_one {
-    list_of_one(const std::string& topic, int partition)
-        : list(rd_kafka_topic_partition_list_new(1), rd_kafka_topic_partition_list_destroy),
-          only(rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)) {}
-    std::unique_ptr<rd_kafka_topic_partition_list_t,
-                    decltype(&rd_kafka_topic_partition_list_destroy)>
-        list;
-    rd_kafka_topic_partition_t* only;
-};
-
 /// As a member would, with an offset map or the like.
 void commit(const std::string& group, const std::string& topic, int partition, std::int64_t offset,
             std::string_view metadata) {
     const plain_client client(RD_KAFKA_CONSUMER, kafka_brokers(), {{"group.id", group}});
-    const list_of_one all(topic, partition);
-    all.only->offset = offset;
-    all.only->metadata = std::malloc(metadata.size()); // the list frees it
-    REQUIRE(all.only->metadata != nullptr);
-    std::memcpy(all.only->metadata, metadata.data(), metadata.size());
-    all.only->metadata_size = metadata.size();
-    cobus::test::plain_check(rd_kafka_commit(client.native(), all.list.get(), 0), "commit");
+    const std::unique_ptr<rd_kafka_topic_partition_list_t,
+                          decltype(&rd_kafka_topic_partition_list_destroy)>
+        list(rd_kafka_topic_partition_list_new(1), rd_kafka_topic_partition_list_destroy);
+    auto* const only = rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition);
+    only->offset = offset;
+    only->metadata = std::malloc(metadata.size()); // the list frees it
+    REQUIRE(only->metadata != nullptr);
+    std::memcpy(only->metadata, metadata.data(), metadata.size());
+    only->metadata_size = metadata.size();
+    cobus::test::plain_check(rd_kafka_commit(client.native(), list.get(), 0), "commit");
 }
 
 /// "offset metadata"
 [[nodiscard]] auto committed(const std::string& group, const std::string& topic, int partition)
     -> std::string {
-    const plain_client client(RD_KAFKA_CONSUMER, kafka_brokers(), {{"group.id", group}});
-    const list_of_one all(topic, partition);
-    cobus::test::plain_check(rd_kafka_committed(client.native(), all.list.get(), 30'000),
-                             "committed");
-    return std::to_string(all.only->offset) + " " +
-           std::string(static_cast<const char*>(all.only->metadata), all.only->metadata_size);
+    const auto found = cobus::test::plain_committed(kafka_brokers(), group, topic, partition);
+    return std::to_string(found.offset) + " " + found.metadata;
 }
 
 [[nodiscard]] auto mark(wall::time_point end, const std::string& group,

@@ -163,3 +163,58 @@ TEST_CASE("a transaction that a bus leaves open when it goes does not hold up re
     CHECK(payloads(topic, 2) == std::vector<std::string>{"first", "last"});
     CHECK_FALSE(other.stop());
 }
+
+TEST_CASE("a group that has handled everything has no lag where transactions end a partition") {
+    using namespace fencing_test;
+    const std::string topic = unique("no-lag");
+    const std::string group = unique("group");
+    plain_create_topic(kafka_brokers(), topic, 1);
+    transport_driver bus(kafka(), with_id(unique("id")));
+    REQUIRE_FALSE(bus.start());
+    for (const char* payload : {"first", "second"}) { // each with a marker behind it
+        test_publish next(topic, "key", payload);
+        REQUIRE_FALSE(bus.publish(next));
+    }
+    const auto committed = [&] { return plain_committed(kafka_brokers(), group, topic).offset; };
+    const auto position_behind = [&](const stream_driver& in, std::size_t message) {
+        return std::vector<position>{
+            {{detail::intern(topic), 0}, in.seen.at(message).offset + 1, {}}};
+    };
+    stream_driver in(bus.get(), {topic}, group);
+    REQUIRE(in.until([&] { return in.seen.size() == 2; }));
+
+    SUBCASE("with its commit") {
+        REQUIRE_FALSE(in.commit(position_behind(in, 0)));
+        CHECK(committed() == 1);
+        REQUIRE_FALSE(in.commit(position_behind(in, 1)));
+        CHECK(committed() == 4);
+    }
+    SUBCASE("later, when a transaction has been aborted") {
+        REQUIRE_FALSE(in.commit(position_behind(in, 1)));
+        plain_leave_gap(kafka_brokers(), topic);
+        CHECK(in.until([&] { return committed() == 6; }));
+    }
+    SUBCASE("only when all is handled") {
+        REQUIRE_FALSE(in.commit(position_behind(in, 0)));
+        plain_leave_gap(kafka_brokers(), topic);
+        test_publish behind(topic, "key", "third");
+        REQUIRE_FALSE(bus.publish(behind));
+        REQUIRE(in.until([&] { return in.seen.size() == 3; }));
+        REQUIRE_FALSE(in.commit(position_behind(in, 1)));
+        CHECK(committed() == 3);
+        REQUIRE_FALSE(in.commit(position_behind(in, 2)));
+        CHECK(committed() == 8);
+    }
+    SUBCASE("also what was there before its member came") {
+        REQUIRE_FALSE(in.commit(position_behind(in, 1)));
+        in.crash();
+        plain_leave_gap(kafka_brokers(), topic);
+        stream_driver next(bus.get(), {topic}, group);
+        CHECK(next.until([&] { return committed() == 6; }));
+        CHECK(next.close());
+        CHECK_FALSE(bus.stop());
+        return;
+    }
+    CHECK(in.close());
+    CHECK_FALSE(bus.stop());
+}

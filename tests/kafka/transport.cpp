@@ -26,24 +26,6 @@ namespace {
 
 using steady = std::chrono::steady_clock;
 
-/// The metadata that a group committed with its position in partition 0.
-auto committed_metadata(const std::string& group, const std::string& topic) -> std::string {
-    rd_kafka_conf_t* conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", kafka_brokers().c_str(), nullptr, 0);
-    rd_kafka_conf_set(conf, "group.id", group.c_str(), nullptr, 0);
-    rd_kafka_t* client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, nullptr, 0);
-    rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, topic.c_str(), 0);
-    std::string found;
-    if (rd_kafka_committed(client, list, 10000) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        found.assign(static_cast<const char*>(list->elems[0].metadata),
-                     list->elems[0].metadata_size);
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_destroy(client);
-    return found;
-}
-
 auto options_here() -> transport_options { return quick_kafka(kafka_brokers()); }
 
 } // namespace
@@ -280,7 +262,7 @@ TEST_CASE("positions are committed with their metadata") {
         CHECK_FALSE(in.commit({{{detail::intern(topic), 0}, 2, "~note"}}));
         CHECK(in.close());
     }
-    CHECK(committed_metadata(group, topic) == "~note");
+    CHECK(plain_committed(kafka_brokers(), group, topic).metadata == "~note");
     stream_driver again(bus.get(), {topic}, group);
     REQUIRE(again.until([&] { return !again.seen.empty(); }));
     CHECK(again.seen.front().offset == 2);

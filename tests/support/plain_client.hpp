@@ -265,6 +265,26 @@ inline void plain_leave_gap(const std::string& brokers, const std::string& topic
     return static_cast<std::size_t>(all);
 }
 
+struct plain_position {
+    std::int64_t offset = -1;
+    std::string metadata;
+};
+
+/// What a group has committed in a partition.
+[[nodiscard]] inline auto plain_committed(const std::string& brokers, const std::string& group,
+                                          const std::string& topic, int partition = 0)
+    -> plain_position {
+    const plain_client client(RD_KAFKA_CONSUMER, brokers, {{"group.id", group}});
+    const std::unique_ptr<rd_kafka_topic_partition_list_t,
+                          decltype(&rd_kafka_topic_partition_list_destroy)>
+        list(rd_kafka_topic_partition_list_new(1), rd_kafka_topic_partition_list_destroy);
+    const auto* const only =
+        rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition);
+    plain_check(rd_kafka_committed(client.native(), list.get(), 30'000), "committed");
+    return {only->offset,
+            std::string(static_cast<const char*>(only->metadata), only->metadata_size)};
+}
+
 /// Reads the topic from its beginning, without a group, until it has `count` messages or the time
 /// is over. Ordered within a partition.
 [[nodiscard]] inline auto plain_consume(const std::string& brokers, const std::string& topic,

@@ -3,6 +3,7 @@
 #include "../../detail/intern.hpp"
 #include "../transport.hpp"
 #include "handle.hpp"
+#include "progress.hpp"
 #include "turns.hpp"
 
 #include <algorithm>
@@ -43,6 +44,7 @@ struct source : turn<source> {
     stream_gate* gate = nullptr;
     turns<source>* line = nullptr;
     std::int64_t place = -1; ///< where it was made to begin or go on; below zero if not known
+    progress way;
     bool held = false;
     bool leaving = false; ///< revoked, or about to be: not read any more
 

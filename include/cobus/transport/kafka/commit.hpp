@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <vector>
 
 namespace cobus::detail::kafka {
 
@@ -24,12 +25,28 @@ inline void add_metadata(rd_kafka_topic_partition_t& to, const std::string& meta
     }
 }
 
+/// Where everything was handled that was read, the client's position is committed instead: there
+/// may be what is no message between them.
+inline void skip_what_is_no_message(rd_kafka_t* client, rd_kafka_topic_partition_list_t& list,
+                                    std::span<source* const> sources) {
+    const partition_list_ptr places(rd_kafka_topic_partition_list_new(list.cnt));
+    for (const auto& each : std::span(list.elems, static_cast<std::size_t>(list.cnt))) {
+        rd_kafka_topic_partition_list_add(places.get(), each.topic, each.partition);
+    }
+    (void)rd_kafka_position(client, places.get());
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+        list.elems[i].offset =
+            sources[i]->way.commit(list.elems[i].offset, places->elems[i].offset);
+    }
+}
+
 /// Positions as librdkafka takes them; those of an assignment that is over are left out.
-[[nodiscard]] inline auto commit_list(std::span<const position> positions, assignment& here,
-                                      std::uint32_t epoch) -> partition_list_ptr {
+[[nodiscard]] inline auto commit_list(rd_kafka_t* client, std::span<const position> positions,
+                                      assignment& here, std::uint32_t epoch) -> partition_list_ptr {
+    std::vector<source*> sources;
     partition_list_ptr list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
     for (const position& each : positions) {
-        const source* found = here.find(each.where);
+        source* const found = here.find(each.where);
         if (found == nullptr || found->epoch != epoch) {
             continue;
         }
@@ -39,7 +56,9 @@ inline void add_metadata(rd_kafka_topic_partition_t& to, const std::string& meta
         if (!each.metadata.empty()) {
             add_metadata(*element, each.metadata);
         }
+        sources.push_back(found);
     }
+    skip_what_is_no_message(client, *list, sources);
     return list;
 }
 

@@ -133,6 +133,7 @@ using properties = std::map<std::string, std::string>;
     all["auto.offset.reset"] = options.from == start_at::earliest ? "earliest" : "latest";
     all["isolation.level"] = "read_committed";
     all["partition.assignment.strategy"] = "cooperative-sticky";
+    all["enable.partition.eof"] = "true"; // for `progress`
     // Per partition, because each has its own queue.
     all["queued.max.messages.kbytes"] = "16384";
     return all;

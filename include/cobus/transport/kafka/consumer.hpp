@@ -7,6 +7,7 @@
 #include "client.hpp"
 #include "commit.hpp"
 #include "consumer_trouble.hpp"
+#include "end_commit.hpp"
 #include "leave.hpp"
 #include "reading.hpp"
 #include "rebalances.hpp"
@@ -186,6 +187,9 @@ private:
             next_tick_ = on_the_second(now + keep_alive_interval);
             keep_alive_->set(next_tick_);
         }
+        if (tick) {
+            commit_ends();
+        }
         if ((tick || search_->has_news()) && closing_ == nullptr &&
             search_->look(client_, partitions_, now, eager_)) {
             subscribe();
@@ -231,7 +235,8 @@ private:
     /// one that goes before it has answered that it got nothing.
     void leave() {
         rebalances_.answer_empty();
-        if (!leaving_ && (client_->member().settled() || clock::now() >= close_by_ - leave_time)) {
+        const bool settled = client_->member().settled() && !ends_.under_way();
+        if (!leaving_ && (settled || clock::now() >= close_by_ - leave_time)) {
             leaving_ = true;
             if (!client_->close(queue_.get())) {
                 close_by_ = clock::now();
@@ -276,16 +281,33 @@ private:
     void send(std::span<const position> positions, std::uint32_t epoch, operation& done) noexcept {
         rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__STATE;
         try {
-            const partition_list_ptr list = commit_list(positions, partitions_, epoch);
+            const partition_list_ptr list =
+                commit_list(client_->get(), positions, partitions_, epoch);
             if (list->cnt > 0 && !over_) {
                 code =
                     rd_kafka_commit_queue(client_->get(), list.get(), queue_.get(), nullptr, &done);
+                committing_ = code == RD_KAFKA_RESP_ERR_NO_ERROR;
             }
         } catch (...) {
             code = RD_KAFKA_RESP_ERR__FAIL;
         }
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
             fail(done, code);
+        }
+    }
+    /// Not beside another commit, which might be the older one and come last; and a consumer that
+    /// leaves is asked nothing more.
+    void commit_ends() noexcept {
+        if (committing_ || closing_ != nullptr || client_->member().joining()) {
+            return;
+        }
+        try {
+            if (const partition_list_ptr list = ends_.next();
+                list && rd_kafka_commit_queue(client_->get(), list.get(), queue_.get(), nullptr,
+                                              &ends_) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+                ends_.begun();
+            }
+        } catch (...) { // no memory: the next tick tries again
         }
     }
     static void fail(operation& done, rd_kafka_resp_err_t code) noexcept {
@@ -301,6 +323,9 @@ private:
         auto* done = static_cast<operation*>(rd_kafka_event_opaque(event));
         if (done == nullptr) {
             return;
+        }
+        if (done != &ends_) {
+            committing_ = false;
         }
         done->ec = commit_error(event);
         done->completed(*done);
@@ -318,11 +343,13 @@ private:
     std::shared_ptr<topic_search> search_;
     consumer_trouble trouble_;
     reading messages_;
+    end_commit ends_{partitions_};
     std::vector<const std::string*> topics_; ///< wanted
     bool owes_answer_ = false;               ///< to an `update`
     std::shared_ptr<alarm> keep_alive_;
     clock::time_point next_tick_{};
     held_commit held_;
+    bool committing_ = false; ///< for the dispatcher
     operation* closing_ = nullptr;
     clock::time_point close_by_{};
     bool leaving_ = false;                   ///< the client was told to close

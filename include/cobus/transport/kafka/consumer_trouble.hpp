@@ -52,8 +52,7 @@ public:
     }
     /// An error that came in a message's place.
     void read(const rd_kafka_message_t& item) {
-        if (item.err != RD_KAFKA_RESP_ERR_NO_ERROR &&
-            item.err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        if (item.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             say_once(item.err,
                      "topic " +
                          std::string(item.rkt != nullptr ? rd_kafka_topic_name(item.rkt) : "?") +

@@ -50,12 +50,17 @@ private:
         for (ssize_t i = 0; i < count; ++i) {
             rd_kafka_message_t* item = items[static_cast<std::size_t>(i)];
             if (item->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-                trouble_->read(*item);
+                if (item->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+                    from.way.ends_at(item->offset);
+                } else {
+                    trouble_->read(*item);
+                }
                 rd_kafka_message_destroy(item);
                 continue;
             }
             const std::int64_t offset = item->offset;
             received& made = messages_.take(item, from.where.topic, unwrap_);
+            from.way.read(offset);
             at->content = &made.content;
             at->where = from.where;
             at->offset = offset;

@@ -221,6 +221,7 @@ private:
             if (const auto* found = rd_kafka_topic_partition_list_find(
                     &list, each->where.topic->c_str(), each->where.partition)) {
                 each->place = found->offset;
+                each->way.begin_at(found->offset);
             }
         }
     }
