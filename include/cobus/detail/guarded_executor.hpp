@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 namespace cobus::detail {
@@ -156,10 +157,11 @@ private:
 
     [[nodiscard]] static auto pooled(const net::any_io_executor& executor)
         -> std::optional<pooling> {
-        const io* known = executor.target<io>();
-        return known != nullptr ? std::optional<pooling>(net::require(
-                                      *known, net::execution::allocator(pool_allocator<void>())))
-                                : std::nullopt;
+        if (executor.target_type() != typeid(io)) { // which `target` of Asio 1.22 does not look at
+            return std::nullopt;
+        }
+        return net::require(*executor.target<io>(),
+                            net::execution::allocator(pool_allocator<void>()));
     }
     [[nodiscard]] auto same_work(way shared::* plain, way tracked::* working) const
         -> guarded_executor {
