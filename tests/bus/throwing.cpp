@@ -10,11 +10,13 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 using cobus::test::run;
 namespace net = cobus::net;
@@ -74,6 +76,88 @@ template <> struct cobus::contract<fragile> {
         return event.key;
     }
 };
+
+namespace {
+
+struct clay {
+    std::string form;
+};
+
+/// A codec as one writes it around a library that throws.
+struct breaking_codec {
+    static constexpr std::string_view content_type = "text/plain";
+    static auto encode(const clay& from, std::string& out) -> cobus::codec_result {
+        if (from.form == "not to be written") {
+            throw std::runtime_error("it cannot be written");
+        }
+        out += from.form;
+        return {};
+    }
+    static auto decode(std::string_view bytes, clay& into) -> cobus::codec_result {
+        if (bytes == "not to be read") {
+            throw std::runtime_error("it cannot be read");
+        }
+        if (bytes == "strange") {
+            throw 1; // NOLINT(hicpp-exception-baseclass): what such a library might do
+        }
+        into.form = bytes;
+        return {};
+    }
+    static auto peek_type(std::string_view bytes, std::string_view /*field*/)
+        -> std::optional<std::string> {
+        if (bytes == "no type") {
+            throw std::runtime_error("it has no type");
+        }
+        return "clay";
+    }
+};
+
+auto of_clay(std::string_view text) {
+    cobus::message content;
+    content.topic("clay");
+    content.payload(std::string(text));
+    return content;
+}
+
+} // namespace
+
+template <> struct cobus::contract<clay> {
+    static constexpr std::string_view type = "clay", topic = "clay";
+    static constexpr auto wire = cobus::wire::plain("form");
+    using codec = breaking_codec;
+};
+
+TEST_CASE("what a codec throws is a reason for a dead letter, and the bus goes on") {
+    cobus::testing::bus_fixture t;
+    std::vector<std::string> forms;
+    SUBCASE("while it reads") {
+        auto potter =
+            t.bus.on<clay>("potter", [&](const clay& what) { forms.push_back(what.form); });
+        for (const char* text : {"cup", "not to be read", "strange", "no type", "bowl"}) {
+            t.publish(of_clay(text));
+        }
+        t.until_idle();
+        CHECK(forms == std::vector<std::string>{"cup", "bowl"});
+        const auto letters = t.dead_letters();
+        REQUIRE(letters.size() == 3);
+        CHECK(letters[0].reason() == "it cannot be read");
+        CHECK(letters[1].reason() == "the codec threw something that is no std::exception");
+        CHECK(letters[2].reason().find("no type") != std::string::npos);
+    }
+    SUBCASE("while it writes, for a handler of the bytes") {
+        auto all = t.bus.on_any("all", {"clay"}, [&](const cobus::message& what) {
+            forms.emplace_back(what.payload());
+        });
+        for (const char* form : {"cup", "not to be written", "bowl"}) {
+            const clay event{form};
+            t.publish(event);
+        }
+        t.until_idle();
+        CHECK(forms == std::vector<std::string>{"cup", "bowl"});
+        CHECK(t.one_dead_letter().reason() == "it cannot be written");
+    }
+    t.stop();
+}
 
 TEST_CASE("what throws while an event is read throws at the call, and the bus goes on") {
     net::io_context context;

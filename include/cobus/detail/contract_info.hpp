@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <exception>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -78,26 +79,42 @@ template <class E, class... Args>
     return next.fetch_add(1, std::memory_order_relaxed);
 }
 
+/// Where something was caught that a codec threw: a failure as one that it returns.
+[[nodiscard]] inline auto thrown_by_codec() -> codec_result {
+    try {
+        throw;
+    } catch (const std::exception& thrown) {
+        const std::string_view text = thrown.what();
+        return codec_result(
+            std::string(text.empty() ? "the codec threw an exception without a text" : text));
+    } catch (...) {
+        return codec_result("the codec threw something that is no std::exception");
+    }
+}
+
 template <class E>
 void add_codec(contract_info& info) {
     using codec = typename contract<E>::codec;
     info.has_codec = true;
     info.content_type = codec::content_type;
     info.encode = [](const box& from, std::string& out) -> codec_result {
-        return codec::encode(static_cast<const typed_box<E>&>(from).value, out);
+        try {
+            return codec::encode(static_cast<const typed_box<E>&>(from).value, out);
+        } catch (...) {
+            return thrown_by_codec();
+        }
     };
     if constexpr (std::is_default_constructible_v<E>) {
         info.decode = [](std::string_view bytes, codec_result& result) -> box* {
-            typed_box<E>* made = make_box<E>();
+            typed_box<E>* made = nullptr;
             try {
+                made = make_box<E>();
                 result = codec::decode(bytes, made->value);
             } catch (...) {
-                typed_box<E>::drop(made);
-                throw;
+                result = thrown_by_codec();
             }
-            if (!result.ok()) {
-                typed_box<E>::drop(made);
-                return nullptr;
+            if (!result.ok() && made != nullptr) {
+                typed_box<E>::drop(std::exchange(made, nullptr));
             }
             return made;
         };
@@ -107,14 +124,28 @@ void add_codec(contract_info& info) {
                       codec::unwrap(into);
                   }) {
         info.wrap = [](const message& from, std::string& out) -> codec_result {
-            return codec::wrap(from, out);
+            try {
+                return codec::wrap(from, out);
+            } catch (...) {
+                return thrown_by_codec();
+            }
         };
-        info.unwrap = [](message& into) -> codec_result { return codec::unwrap(into); };
+        info.unwrap = [](message& into) -> codec_result {
+            try {
+                return codec::unwrap(into);
+            } catch (...) {
+                return thrown_by_codec();
+            }
+        };
     }
     if constexpr (requires(std::string_view text) { codec::peek_type(text, text); }) {
         info.peek_type = [](std::string_view bytes,
                             std::string_view field) -> std::optional<std::string> {
-            return codec::peek_type(bytes, field);
+            try {
+                return codec::peek_type(bytes, field);
+            } catch (...) {
+                return std::nullopt;
+            }
         };
     }
 }
