@@ -1,8 +1,11 @@
 #include "../support/mock_scene.hpp"
+#include "../support/plain_client.hpp"
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <map>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -101,6 +104,36 @@ TEST_CASE("a busy partition does not starve the others") {
     const auto last =
         std::ranges::find_if(in.seen, [](const auto& each) { return each.payload == "2009"; });
     CHECK(last - in.seen.begin() < 200);
+    CHECK(in.close());
+}
+
+TEST_CASE("messages for which there is no memory come when there is, in order and each once") {
+    scene here(2);
+    plain_message envelope;
+    envelope.headers = {{"content-type", "application/cloudevents+json"}};
+    for (int i = 0; i < 20; ++i) {
+        envelope.payload = std::to_string(i);
+        envelope.partition = i % 2;
+        plain_produce(here.cluster.brokers(), "orders", {envelope});
+    }
+    stream_driver in(here.bus->get(), {"orders"});
+    interest wanted;
+    wanted.group = "group";
+    wanted.topics = {detail::intern("orders")};
+    static int asked = 0;
+    wanted.unwrap = [](message& /*what*/) -> codec_result {
+        if (++asked % 4 == 0) {
+            throw std::bad_alloc();
+        }
+        return codec_result();
+    };
+    in.get().update(wanted);
+    REQUIRE(in.until([&] { return in.seen.size() == 20; }));
+    CHECK(asked > 20);
+    std::map<std::int32_t, std::int64_t> next;
+    for (const seen_message& each : in.seen) {
+        CHECK(each.offset == next[each.partition]++);
+    }
     CHECK(in.close());
 }
 

@@ -45,6 +45,7 @@ struct source : turn<source> {
     turns<source>* line = nullptr;
     std::int64_t place = -1; ///< where it was made to begin or go on; below zero if not known
     progress way;
+    std::vector<native_ptr> rest; ///< out of the queue, and left for want of memory
     bool held = false;
     bool leaving = false; ///< revoked, or about to be: not read any more
 
@@ -129,6 +130,8 @@ public:
         }
     }
 
+    /// It has more to read.
+    void again(source& which) noexcept { line_.list(which); }
     /// As `turns::read`.
     template <class Read> auto read(std::size_t room, Read read) -> std::size_t {
         return line_.read(room, read);

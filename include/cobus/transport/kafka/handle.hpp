@@ -21,6 +21,7 @@ using conf_ptr = std::unique_ptr<rd_kafka_conf_t, deleter<&rd_kafka_conf_destroy
 using topic_ptr = std::unique_ptr<rd_kafka_topic_t, deleter<&rd_kafka_topic_destroy>>;
 using queue_ptr = std::unique_ptr<rd_kafka_queue_t, deleter<&rd_kafka_queue_destroy>>;
 using event_ptr = std::unique_ptr<rd_kafka_event_t, deleter<&rd_kafka_event_destroy>>;
+using native_ptr = std::unique_ptr<rd_kafka_message_t, deleter<&rd_kafka_message_destroy>>;
 using headers_ptr = std::unique_ptr<rd_kafka_headers_t, deleter<&rd_kafka_headers_destroy>>;
 using error_ptr = std::unique_ptr<rd_kafka_error_t, deleter<&rd_kafka_error_destroy>>;
 using partition_list_ptr = std::unique_ptr<rd_kafka_topic_partition_list_t,

@@ -3,6 +3,7 @@
 #include "../../detail/pool.hpp"
 #include "../../message.hpp"
 #include "envelope.hpp"
+#include "handle.hpp"
 
 #include <librdkafka/rdkafka.h>
 
@@ -36,21 +37,20 @@ public:
         }
     }
 
-    /// Takes over the native message, also when it throws.
-    [[nodiscard]] auto take(rd_kafka_message_t* native, const std::string* topic, unwrapping unwrap)
+    /// Takes over the native message, unless it throws.
+    [[nodiscard]] auto take(native_ptr& native, const std::string* topic, unwrapping unwrap)
         -> received& {
         received* made = nullptr;
         try {
             made = free_ != nullptr ? std::exchange(free_, free_->next) : pool_new<received>();
             decode(*native, topic, unwrap, made->content);
         } catch (...) {
-            rd_kafka_message_destroy(native);
             if (made != nullptr) {
                 recycle(*made);
             }
             throw;
         }
-        made->native = native;
+        made->native = native.release();
         made->previous = nullptr;
         made->next = out_;
         if (out_ != nullptr) {
