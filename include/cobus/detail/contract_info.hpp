@@ -92,6 +92,40 @@ template <class E, class... Args>
     }
 }
 
+/// What a codec may know of besides payloads.
+template <class Codec>
+void add_envelope(contract_info& info) {
+    if constexpr (requires(const message& from, message& into, std::string& out) {
+                      Codec::wrap(from, out);
+                      Codec::unwrap(into);
+                  }) {
+        info.wrap = [](const message& from, std::string& out) -> codec_result {
+            try {
+                return Codec::wrap(from, out);
+            } catch (...) {
+                return thrown_by_codec();
+            }
+        };
+        info.unwrap = [](message& into) -> codec_result {
+            try {
+                return Codec::unwrap(into);
+            } catch (...) {
+                return thrown_by_codec();
+            }
+        };
+    }
+    if constexpr (requires(std::string_view text) { Codec::peek_type(text, text); }) {
+        info.peek_type = [](std::string_view bytes,
+                            std::string_view field) -> std::optional<std::string> {
+            try {
+                return Codec::peek_type(bytes, field);
+            } catch (...) {
+                return std::nullopt;
+            }
+        };
+    }
+}
+
 template <class E>
 void add_codec(contract_info& info) {
     using codec = typename contract<E>::codec;
@@ -119,35 +153,7 @@ void add_codec(contract_info& info) {
             return made;
         };
     }
-    if constexpr (requires(const message& from, message& into, std::string& out) {
-                      codec::wrap(from, out);
-                      codec::unwrap(into);
-                  }) {
-        info.wrap = [](const message& from, std::string& out) -> codec_result {
-            try {
-                return codec::wrap(from, out);
-            } catch (...) {
-                return thrown_by_codec();
-            }
-        };
-        info.unwrap = [](message& into) -> codec_result {
-            try {
-                return codec::unwrap(into);
-            } catch (...) {
-                return thrown_by_codec();
-            }
-        };
-    }
-    if constexpr (requires(std::string_view text) { codec::peek_type(text, text); }) {
-        info.peek_type = [](std::string_view bytes,
-                            std::string_view field) -> std::optional<std::string> {
-            try {
-                return codec::peek_type(bytes, field);
-            } catch (...) {
-                return std::nullopt;
-            }
-        };
-    }
+    add_envelope<codec>(info);
 }
 
 template <class E>
