@@ -9,6 +9,7 @@
 #include <asio/thread_pool.hpp>
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
@@ -185,4 +186,75 @@ TEST_CASE("who publishes goes on in its own executor, also after it has waited")
     pool.join();
     CHECK_FALSE(thrown);
     CHECK(outside == 0);
+}
+
+TEST_CASE("who publishes or calls from elsewhere does not take the handlers along") {
+    using namespace executors_test;
+    net::io_context context;
+    net::thread_pool elsewhere(1);
+    const auto strand = net::make_strand(context);
+    int outside = 0;
+    const auto handler = [&](const picture&) -> net::awaitable<void> {
+        outside += strand.running_in_this_thread() ? 0 : 1;
+        co_return;
+    };
+    const auto publish = [&]() -> net::awaitable<void> {
+        cobus::bus bus(strand, cobus::test::quiet());
+        auto looking = bus.on<picture>("look", handler);
+        co_await bus.start();
+        const picture next;
+        co_await bus.call(next); // here, so that its coroutine is made
+        SUBCASE("with calls") {
+            for (int i = 0; i < 20; ++i) {
+                co_await net::post(net::bind_executor(elsewhere, net::use_awaitable));
+                co_await bus.call(next);
+            }
+        }
+        SUBCASE("with more than the publisher lets wait") {
+            for (int i = 0; i < 20 * 64; ++i) {
+                co_await net::post(net::bind_executor(elsewhere, net::use_awaitable));
+                co_await bus.publish(next);
+            }
+        }
+        co_await net::post(net::use_awaitable);
+        co_await bus.stop();
+    };
+    cobus::test::run(context, [&]() -> net::awaitable<void> {
+        co_await net::co_spawn(strand, publish(), net::use_awaitable);
+    });
+    CHECK(outside == 0);
+}
+
+TEST_CASE("what a handler has spawned on a pool is not touched by the end of the handler's time") {
+    using namespace executors_test;
+    net::io_context context;
+    net::thread_pool blocking(2);
+    std::atomic<int> through = 0;
+    int begun = 0;
+    const auto resize = [&](const picture&) -> net::awaitable<void> {
+        for (int i = 0; i < 20; ++i) {
+            co_await net::post(net::use_awaitable);
+            std::this_thread::sleep_for(std::chrono::microseconds(200)); // it blocks
+        }
+        ++through;
+    };
+    const auto handler = [&](const picture& what) -> net::awaitable<void> {
+        ++begun;
+        auto untouched = net::bind_cancellation_slot(net::cancellation_slot(), net::use_awaitable);
+        co_await net::co_spawn(blocking, resize(what), std::move(untouched));
+    };
+    cobus::test::run(context, [&]() -> net::awaitable<void> {
+        cobus::bus bus(context.get_executor(), cobus::test::quiet());
+        auto limited = bus.on<picture>(
+            cobus::handler("resize").time_limit(std::chrono::milliseconds(1)), handler);
+        co_await bus.start();
+        for (int i = 0; i < 50; ++i) {
+            picture next;
+            next.album = std::to_string(i);
+            co_await bus.publish(next);
+        }
+        co_await bus.stop();
+    });
+    CHECK(begun == 50); // who ends well all the same is done
+    CHECK(through == 50);
 }

@@ -10,6 +10,7 @@
 #include "home.hpp"
 #include "home_parts.hpp"
 #include "kafka_properties.hpp"
+#include "known_executor.hpp"
 #include "lifecycle.hpp"
 #include "publisher.hpp"
 #include "service.hpp"
@@ -114,13 +115,13 @@ public:
         wake();
     }
     auto run_on(const net::any_io_executor& executor) -> bool override {
-        if (executor != executor_ || !home_.begin_here()) {
+        if (!begin_here(executor)) {
             return false;
         }
         return run_now();
     }
     auto submit_and_run(const net::any_io_executor& executor, publish_op& op) -> taken override {
-        if (executor != executor_ || !home_.begin_here()) {
+        if (!begin_here(executor)) {
             return publisher_.submit(op, true);
         }
         bus_home* const outer = std::exchange(running_here(), this);
@@ -179,6 +180,10 @@ private:
 
     // --- the home
 
+    /// Begins a run within what a coroutine of that executor does, unless another is under way.
+    [[nodiscard]] auto begin_here(const net::any_io_executor& executor) noexcept -> bool {
+        return executor == executor_ && runs_here(executor_) && home_.begin_here();
+    }
     void post_run() noexcept {
         if (gone_.load(std::memory_order_acquire)) {
             return;

@@ -1,13 +1,13 @@
 #pragma once
 
 #include "../net.hpp"
+#include "known_executor.hpp"
 #include "pool_allocator.hpp"
 
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <type_traits>
-#include <typeinfo>
 #include <utility>
 
 namespace cobus::detail {
@@ -157,11 +157,10 @@ private:
 
     [[nodiscard]] static auto pooled(const net::any_io_executor& executor)
         -> std::optional<pooling> {
-        if (executor.target_type() != typeid(io)) { // which `target` of Asio 1.22 does not look at
-            return std::nullopt;
-        }
-        return net::require(*executor.target<io>(),
-                            net::execution::allocator(pool_allocator<void>()));
+        const io* known = known_executor<io>(executor);
+        return known != nullptr ? std::optional<pooling>(net::require(
+                                      *known, net::execution::allocator(pool_allocator<void>())))
+                                : std::nullopt;
     }
     [[nodiscard]] auto same_work(way shared::* plain, way tracked::* working) const
         -> guarded_executor {
