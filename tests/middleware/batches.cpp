@@ -158,6 +158,25 @@ TEST_CASE(
           std::find(seen.begin(), seen.end(), numbers{4})); // one key
 }
 
+TEST_CASE("a batch that takes too long is tried again one by one, as if it had thrown") {
+    bus_fixture t;
+    std::vector<numbers> seen;
+    const auto hang = [&](std::span<const row> batch) -> net::awaitable<void> {
+        seen.push_back(numbers_of(batch));
+        const bool hangs = std::count(seen.back().begin(), seen.back().end(), 2) > 0;
+        co_await t.clock().sleep(hangs ? 1h : 1ms);
+    };
+    auto bulk =
+        t.bus.on_batch<row>(handler("bulk").batch(5, 100ms).time_limit(1s).retry(try_rows()), hang);
+    publish_rows(t, 0, 5);
+    t.until_idle();
+    CHECK(t.handled<row>("bulk").size() == 4);
+    CHECK(t.one_dead_letter().event<row>().number == 2);
+    CHECK(seen.front() == numbers{0, 1, 2, 3, 4});
+    CHECK(
+        std::all_of(seen.begin() + 1, seen.end(), [](const numbers& n) { return n.size() == 1; }));
+}
+
 TEST_CASE("stopping does not wait for a batch to fill") {
     bus_fixture t;
     std::vector<numbers> seen;

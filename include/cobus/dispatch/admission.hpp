@@ -309,13 +309,14 @@ inline auto admission::settle(job& first, bool keep, moment at) -> std::vector<j
         batch.push_back(each);
     }
     over(first, at.now);
-    const bool thrown = first.ended.error() != nullptr;
+    // An exception, or its time was over: some event of it may be to blame.
+    const bool failed = !first.split && first.ended.what() == result::kind::retry;
     const bool cancelled = first.ended.what() == result::kind::cancelled;
     std::vector<fate> fates;
     for (job* each : batch) { // the first one first
         if (!first.split) {
             each->ended = first.ended.copy();
-            each->alone = each->alone || thrown;
+            each->alone = each->alone || failed;
         }
         const bool rerun = cancelled && keep && !each->of->abandoned;
         fates.push_back(rerun ? fate::again : handled(*each) ? fate::finished : fate::kept);
