@@ -1,4 +1,5 @@
 #include "events.hpp"
+#include "order_event.hpp"
 
 #include <cobus/cobus.hpp>
 #include <cobus/testing.hpp>
@@ -102,6 +103,31 @@ TEST_CASE("a dead letter is seen with the event, the handler, its tries and the 
     CHECK_THROWS_AS((void)letter.event<tock>(), cobus::error);
     REQUIRE(t.log_lines().size() == 1);
     CHECK(t.log_lines()[0].find("gave up on tick") != std::string::npos);
+}
+
+TEST_CASE("an event that waited in retry topics is seen once, with all its tries") {
+    cobus::settings how;
+    how.retry_topics({1min, 10min});
+    bus_fixture t(how);
+    auto late = t.bus.on<cobus::test::order>(
+        cobus::handler("late").retry_topics().retry(cobus::retry_policy().attempts(2)),
+        [](const cobus::test::order& order, cobus::context& where) {
+            if (order.number == 1 || where.attempt() < 4) {
+                throw std::runtime_error("not yet");
+            }
+        });
+    const cobus::test::order dead{"a", 1};
+    const cobus::test::order done{"b", 2};
+    t.publish(dead);
+    t.publish(done);
+    t.until_idle();
+    CHECK(t.published<cobus::test::order>().size() == 2); // what is written to wait is no event
+    CHECK(t.attempts<cobus::test::order>("late") == 10);
+    CHECK(t.one_handled<cobus::test::order>("late").attempts() == 4);
+    REQUIRE(t.handlings<cobus::test::order>("late").size() == 2);
+    CHECK(t.handlings<cobus::test::order>("late")[0].state() == handling_state::dead);
+    CHECK(t.handlings<cobus::test::order>("late")[0].attempts() == 6);
+    CHECK(t.one_dead_letter().attempts() == 6);
 }
 
 TEST_CASE("what handlers publish is waited for and seen too") {

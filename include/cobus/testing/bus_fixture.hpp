@@ -2,6 +2,7 @@
 
 #include "../bus.hpp"
 #include "../detail/open_bus.hpp"
+#include "../dispatch/retry_message.hpp"
 #include "../net.hpp"
 #include "../settings.hpp"
 #include "../transport/factory.hpp"
@@ -236,9 +237,10 @@ private:
         for (const detail::published_record& each : log_->published()) {
             const bool right =
                 each.now == which || (each.now == state::withdrawn && which == state::failed);
-            // A dead letter is no event, though it has the event's type.
+            // Dead letters and what waits in retry topics are no events, though of the event's
+            // type.
             if (right && each.content != nullptr && detail::carries<E>(*each.content) &&
-                !cobus::detail::is_dead_letter_topic(each.content->topic())) {
+                cobus::detail::may_have_retry_topic(each.content->topic())) {
                 found.emplace_back(each);
             }
         }

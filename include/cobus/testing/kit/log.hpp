@@ -129,9 +129,7 @@ public:
     }
     void ran(const cobus::detail::job& run) noexcept override {
         const std::lock_guard lock(guard_);
-        const auto found = open_.find(&run);
-        const std::size_t at = found != open_.end() ? found->second : open(run);
-        handling_record& item = handlings_[at];
+        handling_record& item = handlings_[record_of(run)];
         item.runs.push_back({static_cast<handler_run::end>(run.ended.what()),
                              run.tried + run.attempt, std::string(run.ended.reason()), wall()});
         item.orders.push_back(++order_);
@@ -142,7 +140,7 @@ public:
         if (found == open_.end() && !run.lettered) {
             return; // it was taken away before it ran
         }
-        handlings_[found != open_.end() ? found->second : open(run)].now = state_of(run);
+        handlings_[record_of(run)].now = state_of(run);
         open_.erase(&run);
     }
     [[nodiscard]] auto logger() -> cobus::logger {
@@ -223,14 +221,26 @@ private:
         }
         return run.ended.what() == kind::skip ? handling_state::skipped : handling_state::done;
     }
-    auto open(const cobus::detail::job& run) -> std::size_t {
+    [[nodiscard]] auto record_of(const cobus::detail::job& run) -> std::size_t {
+        const auto found = open_.find(&run);
+        return found != open_.end() ? found->second : open_[&run] = open(run);
+    }
+    /// Makes its record; or finds that of its tries before it waited in a retry topic.
+    [[nodiscard]] auto open(const cobus::detail::job& run) -> std::size_t {
         const delivery& from = run.of->from;
+        for (std::size_t i = run.tried > 0 ? handlings_.size() : 0; i-- > 0;) {
+            const handling_record& each = handlings_[i];
+            if (each.now == handling_state::waiting && each.handler == run.handler->name() &&
+                each.id == from.content->id() && each.what == place_of(from) &&
+                !each.runs.empty() && each.runs.back().attempt == run.tried) {
+                return i;
+            }
+        }
         handling_record& made = handlings_.emplace_back();
         made.id = from.content->id();
         made.what = place_of(from);
         made.handler = run.handler->name();
         made.content = keep(*from.content);
-        open_[&run] = handlings_.size() - 1;
         return handlings_.size() - 1;
     }
     /// The log's own of that message; a copy of its bytes, when it was published elsewhere.
