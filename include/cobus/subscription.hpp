@@ -65,7 +65,8 @@ public:
     }
 
     /// Ends the subscription.
-    /// Completes when the last run of the handler has ended.
+    /// Completes when the last run of the handler has ended. So the handler itself must not await
+    /// it: there, let the subscription go.
     /// Errors: `errc::closed` when this holds no handler.
     /// Cancellation: none; the subscription is over either way.
     /// Thread safety: any thread, but not two at once for one object.
