@@ -13,6 +13,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <exception>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -83,8 +84,9 @@ auto develop(darkroom& in, const picture& what) -> net::awaitable<void> {
 }
 
 /// Publishes five pictures of each of two albums, and waits until all are handled.
-template <class Handler>
-auto develop_all(const net::any_io_executor& executor, Handler handler) -> net::awaitable<void> {
+auto develop_all(const net::any_io_executor& executor,
+                 std::function<net::awaitable<void>(const picture&)> handler)
+    -> net::awaitable<void> {
     cobus::bus bus(executor, cobus::test::quiet());
     auto developing = bus.on<picture>("darkroom", handler);
     co_await bus.start();

@@ -121,7 +121,7 @@ TEST_CASE("messages for which there is no memory come when there is, in order an
     wanted.group = "group";
     wanted.topics = {detail::intern("orders")};
     static int asked = 0;
-    wanted.unwrap = [](message& /*what*/) -> codec_result {
+    wanted.unwrap = [](cobus::message& /*what*/) -> codec_result {
         if (++asked % 4 == 0) {
             throw std::bad_alloc();
         }
