@@ -248,3 +248,32 @@ TEST_CASE("a cancelled batch is neither done nor failed") {
     CHECK(t.cancelled<row>("bulk").size() == 4);
     CHECK(t.dead_letters().empty());
 }
+
+TEST_CASE("what is behind others in a cancelled batch does not run without them") {
+    bus_fixture t;
+    std::vector<numbers> seen;
+    const auto wait = [&](std::span<const row> batch) -> net::awaitable<void> {
+        seen.push_back(numbers_of(batch));
+        co_await t.clock().sleep(1min);
+    };
+    auto bulk = t.bus.on_batch<row>(handler("bulk").batch(2, 1s), wait);
+    publish_rows(t, 1, 2, 1); // one key
+    t.settle();
+    REQUIRE(seen == std::vector<numbers>{{1, 2}});
+    SUBCASE("when their partition is lost: they come again together") {
+        t.faults.lose_partitions();
+        t.until([&] { return t.handled<row>("bulk").size() == 2; });
+        CHECK(seen == std::vector<numbers>{{1, 2}, {1, 2}});
+    }
+    SUBCASE("when the subscription goes") {
+        bulk = cobus::subscription();
+        t.until_idle();
+        CHECK(seen == std::vector<numbers>{{1, 2}});
+        CHECK(t.cancelled<row>("bulk").size() == 2);
+    }
+    SUBCASE("when the bus stops") {
+        t.stop(1s);
+        CHECK(seen == std::vector<numbers>{{1, 2}});
+        CHECK(t.cancelled<row>("bulk").size() == 2);
+    }
+}

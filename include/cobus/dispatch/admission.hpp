@@ -318,14 +318,16 @@ inline auto admission::settle(job& first, bool keep, moment at) -> std::vector<j
             each->ended = first.ended.copy();
             each->alone = each->alone || failed;
         }
-        const bool rerun = cancelled && keep && !each->of->abandoned;
-        fates.push_back(rerun ? fate::again : handled(*each) ? fate::finished : fate::kept);
+        fates.push_back(!keep || each->of->abandoned ? fate::gone
+                        : cancelled                  ? fate::again
+                        : handled(*each)             ? fate::finished
+                                                     : fate::kept);
     }
     first.split = false;
     batches_->settle(batch, fates, at.now);
     std::vector<job*> judged;
     for (std::size_t i = 0; i < batch.size(); ++i) {
-        claims_.ended(*batch[i], fates[i] == fate::finished, at);
+        claims_.ended(*batch[i], fates[i] != fate::again && handled(*batch[i]), at);
         if (fates[i] != fate::again) {
             judged.push_back(batch[i]);
         }

@@ -25,6 +25,7 @@ public:
         finished,  ///< its lane may go on
         kept,      ///< its lane waits for it, until `back` or `leave`
         again,     ///< it is the next of its lane
+        gone,      ///< it may not run again, whatever is before it; its lane may go on
     };
 
     batches(std::size_t count, std::chrono::nanoseconds within) : count_(count), within_(within) {}
@@ -90,15 +91,18 @@ public:
         forming_.erase(std::remove_if(forming_.begin(), forming_.end(), follows), forming_.end());
         return batch;
     }
-    /// Decides about a batch, or a part of it. What is behind an item of its lane that is neither
-    /// finished nor under way becomes `again`, and so it runs after that item, a second time if
-    /// need be: a repeat instead of a wrong order. So does an item to be kept behind one under way.
+    /// Decides about a batch, or a part of it. What is behind an item of its lane that has to run
+    /// yet becomes `again`, and so it runs after that item, a second time if need be: a repeat
+    /// instead of a wrong order. So does an item to be kept behind one under way.
     void settle(std::span<T* const> batch, std::span<fate> fates, clock::time_point now) {
         for (T* each : batch) {
             taken_.at(each->lane).busy = false;
         }
         for (std::size_t i = 0; i < batch.size(); ++i) {
             lane_state& lane = taken_.at(batch[i]->lane);
+            if (fates[i] == fate::gone) {
+                continue;
+            }
             if (lane.stopped || (fates[i] == fate::kept && lane.busy)) {
                 fates[i] = fate::again;
             }

@@ -309,7 +309,8 @@ private:
     }
 
     void retry(job& work) {
-        if (work.of->abandoned) {
+        if (work.of->abandoned || work.handler->closing) { // nothing begins any more
+            give_up(work);
             finish(work);
             return;
         }
