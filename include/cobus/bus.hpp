@@ -315,10 +315,12 @@ public:
             detail::batch_handler<E, std::decay_t<F>>(std::in_place, std::forward<F>(handler)));
     }
 
-    /// Handles every message of the topics that this bus's other handlers take.
+    /// Handles every message of the topics that this bus's other handlers take. It cannot have
+    /// retry topics.
     template <class F> [[nodiscard]] auto on_any(handler_options options, F&& handler)
         -> subscription {
         check_any<F>(options);
+        detail::check_without_topics(options);
         return add<message>(std::move(options), nullptr, core_->configuration().wire(),
                             std::vector<const std::string*>(), std::forward<F>(handler));
     }

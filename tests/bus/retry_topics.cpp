@@ -336,4 +336,16 @@ TEST_CASE(
           std::string::npos);
 }
 
+TEST_CASE("a handler that wants retry topics is refused unless it names its topics") {
+    cobus::net::io_context context;
+    cobus::bus bus(context.get_executor(), cobus::settings(), cobus::memory());
+    const auto handler = [](const cobus::message&) {};
+    CHECK_NOTHROW((void)bus.on_any(cobus::handler("all"), handler));
+    CHECK_THROWS_WITH_AS(
+        (void)bus.on_any(cobus::handler("all").retry_topics(), handler),
+        doctest::Contains(
+            "handler 'all' names no topics, so it has no retry topics: list its topics"),
+        cobus::error);
+}
+
 } // namespace retry_topic_tests

@@ -173,6 +173,15 @@ inline void check_options(handler_options& how, bool coroutine, bool batches) {
     }
 }
 
+/// The same for a handler that takes whatever topics others do.
+inline void check_without_topics(const handler_options& how) {
+    if (how.retry_topics()) {
+        throw error(errc::bad_settings, "handler '" + how.name() +
+                                            "' names no topics, so it has no retry topics: "
+                                            "list its topics");
+    }
+}
+
 } // namespace detail
 
 /// Starts a set of options for a handler of that name; the name is its identity in retries and dead

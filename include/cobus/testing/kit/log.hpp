@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -193,10 +194,11 @@ private:
     [[nodiscard]] auto wall() const noexcept -> time_point {
         return clock_ == nullptr ? cobus::detail::coarse_now() : clock_->wall();
     }
-    using arrival_key = std::pair<const message*, std::int64_t>;
+    /// One reading: a lost one is given back when the next is there already.
+    using arrival_key = std::tuple<const message*, std::int64_t, std::uint32_t>;
 
     [[nodiscard]] static auto key_of(const delivery& what) noexcept -> arrival_key {
-        return {what.content, what.offset};
+        return {what.content, what.offset, what.epoch};
     }
     [[nodiscard]] static auto name_of(const message& content) -> std::string {
         return content.id().str().append(" ").append(content.topic());

@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 namespace cobus::testing::detail {
@@ -33,7 +34,7 @@ public:
         if (got.what == signal::messages) {
             for (const delivery& each : room.first(got.count)) {
                 log_->arrived(each);
-                out_[{each.content, each.offset}] = each;
+                out_[{each.content, each.offset, each.epoch}] = each;
             }
         }
         return got;
@@ -41,14 +42,14 @@ public:
     void give_back(std::span<delivery> finished) noexcept override {
         for (const delivery& each : finished) {
             log_->given_back(each);
-            out_.erase({each.content, each.offset});
+            out_.erase({each.content, each.offset, each.epoch});
         }
         inner().give_back(finished);
     }
 
 private:
     std::shared_ptr<kit_log> log_;
-    std::map<std::pair<const message*, std::int64_t>, delivery> out_;
+    std::map<std::tuple<const message*, std::int64_t, std::uint32_t>, delivery> out_;
 };
 
 /// Passes everything on, and tells the log what is published and how that ended.
