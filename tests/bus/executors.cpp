@@ -84,7 +84,7 @@ auto develop(darkroom& in, const picture& what) -> net::awaitable<void> {
 }
 
 /// Publishes five pictures of each of two albums, and waits until all are handled.
-auto develop_all(const net::any_io_executor& executor,
+auto develop_all(net::any_io_executor executor,
                  std::function<net::awaitable<void>(const picture&)> handler)
     -> net::awaitable<void> {
     cobus::bus bus(executor, cobus::test::quiet());
