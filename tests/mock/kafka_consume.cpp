@@ -107,33 +107,64 @@ TEST_CASE("a busy partition does not starve the others") {
     CHECK(in.close());
 }
 
-TEST_CASE("messages for which there is no memory come when there is, in order and each once") {
-    scene here(2);
-    plain_message envelope;
-    envelope.headers = {{"content-type", "application/cloudevents+json"}};
-    for (int i = 0; i < 20; ++i) {
-        envelope.payload = std::to_string(i);
-        envelope.partition = i % 2;
-        plain_produce(here.cluster.brokers(), "orders", {envelope});
+namespace {
+
+/// Structured CloudEvents, numbered, to both partitions in turn.
+void publish_envelopes(const scene& to, int count) {
+    std::vector<plain_message> all;
+    for (int i = 0; i < count; ++i) {
+        plain_message next;
+        next.headers = {{"content-type", "application/cloudevents+json"}};
+        next.payload = std::to_string(i);
+        next.partition = i % 2;
+        all.push_back(next);
     }
-    stream_driver in(here.bus->get(), {"orders"});
+    plain_produce(to.cluster.brokers(), "orders", all);
+}
+auto to_unwrap(codec_result (*how)(cobus::message&)) -> interest {
     interest wanted;
     wanted.group = "group";
     wanted.topics = {detail::intern("orders")};
+    wanted.unwrap = how;
+    return wanted;
+}
+
+} // namespace
+
+TEST_CASE("messages for which there is no memory come when there is, in order and each once") {
+    scene here(2);
+    publish_envelopes(here, 20);
+    stream_driver in(here.bus->get(), {"orders"});
     static int asked = 0;
-    wanted.unwrap = [](cobus::message& /*what*/) -> codec_result {
+    in.get().update(to_unwrap([](cobus::message& /*what*/) -> codec_result {
         if (++asked % 4 == 0) {
             throw std::bad_alloc();
         }
         return codec_result();
-    };
-    in.get().update(wanted);
+    }));
     REQUIRE(in.until([&] { return in.seen.size() == 20; }));
     CHECK(asked > 20);
     std::map<std::int32_t, std::int64_t> next;
     for (const seen_message& each : in.seen) {
         CHECK(each.offset == next[each.partition]++);
     }
+    CHECK(in.close());
+}
+
+TEST_CASE("a commit does not pass messages that wait for memory") {
+    scene here(2);
+    publish_envelopes(here, 6);
+    stream_driver in(here.bus->get(), {"orders"});
+    in.get().update(to_unwrap([](cobus::message& what) -> codec_result {
+        if (what.payload() == "4") { // the last of partition 0
+            throw std::bad_alloc();
+        }
+        return codec_result();
+    }));
+    REQUIRE(in.until([&] { return in.seen.size() == 5; }));
+    REQUIRE_FALSE(in.commit(finished(in)));
+    CHECK(plain_committed(here.cluster.brokers(), "group", "orders", 0).offset == 2);
+    CHECK(plain_committed(here.cluster.brokers(), "group", "orders", 1).offset == 3);
     CHECK(in.close());
 }
 

@@ -9,7 +9,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <new>
 #include <span>
 #include <vector>
 
@@ -33,7 +32,7 @@ public:
         try {
             from_->read(room.size(),
                         [&](source& from, std::size_t most) { return read(from, most, at); });
-        } catch (const std::bad_alloc&) {
+        } catch (...) { // what was read before is delivered
             if (at == room.data()) {
                 throw;
             }
@@ -77,7 +76,10 @@ private:
         const ssize_t count = rd_kafka_consume_batch_queue(from.queue.get(), 0, items.data(),
                                                            (std::min)(most, batch));
         for (ssize_t i = 0; i < count; ++i) {
-            spare_.emplace_back(items[static_cast<std::size_t>(i)]);
+            const native_ptr& item = spare_.emplace_back(items[static_cast<std::size_t>(i)]);
+            if (item->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+                from.way.read(item->offset); // now: the client's position is behind it already
+            }
         }
         from.rest.swap(spare_);
     }
@@ -93,7 +95,6 @@ private:
         }
         const std::int64_t offset = item->offset;
         received& made = messages_.take(item, from.where.topic, unwrap_);
-        from.way.read(offset);
         at->content = &made.content;
         at->where = from.where;
         at->offset = offset;
